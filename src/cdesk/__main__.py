@@ -1,0 +1,7 @@
+"""`python -m cdesk`"""
+
+import sys
+
+from cdesk.cli import main
+
+sys.exit(main())

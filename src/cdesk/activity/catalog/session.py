@@ -1,0 +1,83 @@
+"""Sessions, their subagents and turns, from start to end."""
+
+from cdesk.activity.catalog.shape import COMMON, Declaration, F, Family, Feature
+
+_SEED = (
+    F("session_id", "string", "Claude Code's session id", privacy="public", required=True),
+    F("event_type", "string", "start, resume, end, heartbeat, totals, compaction, hydration or turn", privacy="public",
+      required=True),
+    F("user", "string", "operating system user", privacy="personal"),
+    F("host", "string", "machine's name", privacy="personal"),
+    F("entrypoint", "string", "cli, sdk-cli, …", privacy="public"),
+    F("total_activities", "integer", "activities so far, where told", privacy="public", rule="totals"),
+    F("total_tokens", "integer", "tokens so far, where told", unit="tokens", privacy="public", rule="totals"),
+    F("session_duration_ms", "number", "length so far, where told", unit="ms", privacy="public", rule="totals"),
+)
+_AGENT = (
+    F("subagent_id", "string", "the subagent", privacy="public", required=True),
+    F("agent_type", "string", "kind of subagent", privacy="public"),
+    F("tool_use_id", "string", "Agent call that started it: its parent", privacy="public"),
+    F("parent_agent_id", "string", "subagent that started it; null for the main thread", privacy="public"),
+    F("description", "string", "what it was started for", privacy="content"),
+)
+
+
+def _session(name: str, meaning: str, *own: Feature, aliases: tuple[str, ...] = ()) -> Declaration:
+    return Declaration(name, meaning, (*_SEED, *own, *COMMON), aliases=aliases)
+
+
+SESSION = Family("session", "VW_SESSION_EVENTS", (
+    _session("session_started", "a session began",
+        F("start_source", "string", "startup, clear, fork, …", privacy="public"),
+        F("model", "string", "model at the start", privacy="public"),
+        F("forked_from", "string", "session it was forked from", privacy="public"),
+        F("permission_mode", "string", "permission mode at the start", privacy="public"),
+        aliases=("session_start", "claude_session_start"),
+    ),
+    _session("session_resumed", "a session was taken up again"),
+    _session("session_ended", "a session ended",
+        F("end_reason", "string", "clear, logout, prompt_input_exit, other, …", privacy="public"),
+        aliases=("session_end", "claude_session_end"),
+    ),
+    _session("session_heartbeat", "a session was still there"),
+    _session("session_totalled", "Claude Code's own totals of a session; the latest stand",
+        F("total_cost_usd", "number", "cost by Claude Code's own list", unit="USD", privacy="public", rule="totals"),
+        F("api_duration_ms", "number", "time in API requests", unit="ms", privacy="public", rule="totals"),
+        F("tool_duration_ms", "number", "time in tools", unit="ms", privacy="public", rule="totals"),
+        F("lines_added", "integer", "lines of code added", unit="lines", privacy="public", rule="totals"),
+        F("lines_removed", "integer", "lines of code removed", unit="lines", privacy="public", rule="totals"),
+        F("model_usage", "object", "tokens and cost by model", privacy="public", rule="totals"),
+    ),
+    _session("session_titled", "a session was given a title",
+        F("title", "string", "its title", privacy="content"),
+    ),
+    _session("context_hydrated", "context was given to a session",
+        F("context_size", "integer", "size of it", unit="bytes", privacy="public"),
+        aliases=("claude_context_hydration",),
+    ),
+    _session("context_compacted", "a session's context was compacted",
+        F("trigger", "string", "manual or auto", privacy="public"),
+        F("pre_tokens", "integer", "tokens before", unit="tokens", privacy="public"),
+        F("post_tokens", "integer", "tokens after", unit="tokens", privacy="public"),
+        F("duration_ms", "number", "time it took", unit="ms", privacy="public"),
+    ),
+    _session("turn_completed", "Claude finished working on a prompt",
+        F("duration_ms", "number", "time it took", unit="ms", privacy="public"),
+        F("message_count", "integer", "messages in the session by then", privacy="public"),
+        F("prompt_id", "string", "Claude Code's prompt id", privacy="public"),
+    ),
+    Declaration("subagent_started", "a subagent began", (
+        *_AGENT,
+        F("spawn_depth", "integer", "1 below the main thread", privacy="public"),
+        F("model", "string", "model it runs on", privacy="public"),
+        *COMMON,
+    )),
+    Declaration("subagent_completed", "a subagent ended", (
+        *_AGENT,
+        F("status", "string", "completed, async_launched, …", privacy="public"),
+        F("total_tokens", "integer", "tokens it used", unit="tokens", privacy="public"),
+        F("total_tool_uses", "integer", "tools it called", privacy="public"),
+        F("duration_ms", "number", "time it took", unit="ms", privacy="public"),
+        *COMMON,
+    )),
+))

@@ -1,0 +1,50 @@
+r"""An activity as one NDJSON line, readable with `tail -f`, that proves itself whole.
+
+    {"activity_id":"…","ts":"2026-11-23T09:13:29.517Z",…,"feature_json":{…},"_crc":"9f3a1c2b"}\n
+
+`_crc` is always the last key: CRC-32 (zlib's polynomial) of every byte before its comma, eight hex digits.
+A line torn by a crash, or overwritten in the middle, fails the check and is kept aside, never loaded.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import msgspec
+
+from cdesk.activity.model import Activity
+
+_TRAILER = len(b',"_crc":"00000000"}\n')
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Activity)
+
+
+class BadLine(ValueError):
+    """The line is torn, altered, or not an activity; `str()` says which."""
+
+
+def encode(activity: Activity) -> bytes:
+    """One line, newline included."""
+    return seal(_encoder.encode(activity))
+
+
+def seal(json_object: bytes) -> bytes:
+    """`json_object` (a non-empty JSON object without trailing space) as a line that proves itself whole."""
+    body = json_object[:-1]
+    return b'%s,"_crc":"%08x"}\n' % (body, crc32(body))
+
+
+def check(line: bytes) -> None:
+    """Raises BadLine unless the line's own check holds. The newline may be missing."""
+    end = len(line) - _TRAILER + (not line.endswith(b"\n"))
+    if end < 1 or line[end:].rstrip(b"\n") != b',"_crc":"%08x"}' % crc32(line[:end]):
+        raise BadLine("the line's checksum does not match: it is torn or was altered")
+
+
+def decode(line: bytes) -> Activity:
+    """Raises BadLine when the check fails or the JSON is not an activity."""
+    check(line)
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError as error:
+        raise BadLine(f"not an activity: {error}") from None

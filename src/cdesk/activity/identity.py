@@ -1,0 +1,35 @@
+"""An activity's id is a fingerprint of what the fact is, so telling it twice changes nothing.
+
+    activity_id = UUIDv8( BLAKE2b-128( kind, part, part, … ) )      parts separated by U+001F
+
+The kind names the identity rule below, and the parts come from the fact itself; a hook, a transcript line
+and a telemetry record about one tool call therefore meet in one row. UUID version 8 is the variant that
+RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons for each rule:
+
+    response    message id + request id          also: message id alone (side chats replay under new requests)
+    tool        tool_use_id
+    file        tool_use_id + path
+    prompt      line uuid                        also: prompt id (what a hook knows)
+    session     session id + what happened to it
+    agent       subagent id + what happened to it
+    line        line uuid                        every other threaded line
+    given       the caller's own id
+    content     digest of everything             nothing else identifies it
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+_SEPARATOR = "\x1f"
+_VERSION_8 = 0x8 << 76
+_VARIANT_RFC = 0x2 << 62
+_CLEAR = ~((0xF << 76) | (0x3 << 62))
+
+
+def activity_id(kind: str, *parts: str) -> str:
+    """The UUID text of the fact that `kind` and `parts` name. Lone surrogates count as U+FFFD."""
+    name = _SEPARATOR.join((kind, *parts)).encode("utf-8", "replace")
+    bits = int.from_bytes(blake2b(name, digest_size=16).digest(), "big") & _CLEAR | _VERSION_8 | _VARIANT_RFC
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,65 @@
+"""One activity: a fact about what somebody did with Claude Code, in ActivitySchema v2.0's own columns.
+
+The column names are those of the table `CLAUDE_STREAM_V2`; columns with a leading underscore are ours (the
+spec ignores them). See https://github.com/ActivitySchema/ActivitySchema/blob/main/2.0.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    JSON: TypeAlias = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+else:
+    JSON = Any  # msgspec reads annotations as the program runs, and takes no type that contains itself
+Features: TypeAlias = dict[str, JSON]
+Source: TypeAlias = Literal["transcript", "otel", "hook", "mcp", "api", "cdesk"]
+
+SCHEMA_VERSION = 2
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={
+    "also_id": "_also_id", "identity": "_identity", "org_id": "_org_id", "session_id": "_session_id",
+    "source": "_source", "query_tag": "_query_tag",
+}):
+    """What one source observed of one fact.
+
+    activity_id            UUID text, derived from what the fact is (`identity.py`), never from who told us
+    also_id                a second name of the same fact that another source may know it by
+    identity               the caller's own id, kept as given, for facts handed in through `emit`
+    ts                     UTC, microseconds, from the source
+    customer               the person: configured identity, else git e-mail, else OS user
+    anonymous_customer_id  `host_<machine>`
+    activity               name, subject_verb, past tense (`catalog`)
+    feature_json           the activity's features; keys left out are null
+    revenue_impact         cost in US dollars, never negative; null when unpriced or free of cost
+    link                   artifact or source of record
+    session_id             the Claude Code session, not the customer
+    source                 which capture saw it
+    """
+
+    activity_id: str
+    ts: datetime
+    activity: str
+    customer: str
+    feature_json: Features
+    source: Source
+    also_id: str | None = None
+    identity: str | None = None
+    anonymous_customer_id: str | None = None
+    revenue_impact: float | None = None
+    link: str | None = None
+    org_id: str | None = None
+    session_id: str | None = None
+    query_tag: str | None = None
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Who the activities of this machine belong to."""
+
+    customer: str
+    anonymous_customer_id: str
+    org_id: str | None = None

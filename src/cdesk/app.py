@@ -1,0 +1,201 @@
+"""Opens the rooms and hands each what it needs. The one file that knows them all."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from cdesk import config
+from cdesk.activity.pricing import PriceBook
+from cdesk.capture.backfill import Backfill, Progress
+from cdesk.capture.bookmarks import Bookmarks
+from cdesk.capture.follow import Follower
+from cdesk.capture.intake import Intake
+from cdesk.capture.person import person
+from cdesk.capture.transcript import claude_dirs
+from cdesk.clock import SYSTEM_CLOCK, Clock
+from cdesk.config import Home, Settings
+from cdesk.errors import CdeskError, WarehouseError
+from cdesk.query.usage import Usages
+from cdesk.queue import DeadLetters, Reader, Writer
+from cdesk.queue.reader import Depth
+from cdesk.upload.uploader import Uploader
+from cdesk.warehouse.duckdb.store import DuckDBWarehouse
+from cdesk.warehouse.warehouse import Merged
+
+CONSUMER = "warehouse"
+BACKLOG_BYTES_MAX = 64 * 1024 * 1024
+COMPACT_AFTER_IDLE_S = 5.0
+COMPACT_ROWS_MIN = 20_000
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What one import did: files and lines read; facts new to the warehouse, facts it already had, lines set aside."""
+
+    files: int
+    lines: int
+    activities: int
+    duplicates: int
+    rejected: int
+
+
+class Producer:
+    """The rooms that a producer needs: enough to take activities, without opening the warehouse."""
+
+    def __init__(self, home: Home, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        home.make()
+        self.home = home
+        self.settings = settings
+        self.clock = clock
+        self.writer = Writer(
+            home.queue,
+            clock=clock,
+            segment_bytes_max=settings.queue.segment_bytes_max,
+            segment_seconds_max=settings.queue.segment_seconds_max,
+            bytes_max=settings.queue.bytes_max,
+        )
+        self.dead = DeadLetters(home.dead, clock=clock)
+        self.intake = Intake(self.writer)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class App(Producer):
+    """All rooms. Raises WarehouseBusy when another process owns this home's warehouse."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        environment: Mapping[str, str] = os.environ,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        home.make()
+        self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock)
+        super().__init__(home, settings, clock=clock)
+        self.reader = Reader(home.queue, CONSUMER, self.dead)
+        self.uploader = Uploader(self.reader, self.warehouse, self.dead)
+        self.prices = PriceBook.bundled()
+        self.usages = Usages(self.warehouse, self.prices)
+        self.bookmarks = Bookmarks(home.bookmarks)
+        self.claude_dirs = _dirs(settings, environment)
+        self._backfill = Backfill(person(settings.person, home.path), self.prices, self.writer, self.dead, self._pace)
+        self._follower: Follower | None = None
+        self._threads: list[threading.Thread] = []
+        self._moved_at = clock.monotonic()
+        self._moved_since_compact = 0
+
+    # -- work --------------------------------------------------------------------------------------------------
+
+    def import_transcripts(
+        self, dirs: list[Path] | None = None, tell: Callable[[Progress], None] = lambda progress: None
+    ) -> Imported:
+        """Reads every transcript whole, and returns when the warehouse has committed all of it."""
+        before = self.uploader.merged
+        progress = self._backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
+        self.uploader.drain()
+        merged = _difference(self.uploader.merged, before)
+        return Imported(progress.files, progress.lines, merged.inserted, merged.unchanged, progress.rejected)
+
+    def catch_up(
+        self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None
+    ) -> None:
+        """Reads what transcripts say that was not read yet, then follows them until `close`."""
+        self._backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+        self._follower = Follower(self.claude_dirs, self._backfill, self.bookmarks)
+        self._thread("follow", self._follower.run)
+
+    def depth(self) -> Depth:
+        return self.reader.depth(self.clock.now_ns() / 1e9)
+
+    def query_id(self) -> str:
+        """Time-ordered, so that the query log reads in order."""
+        return f"q_{self.clock.now_ns() // 1_000_000:x}_{self.clock.name()}"
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Lets the uploader run in the background until `close`."""
+        self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
+
+    def close(self) -> None:
+        if self._follower is not None:
+            self._follower.stop()
+        self.uploader.stop()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        super().close()
+        self.bookmarks.save()
+        try:
+            self.uploader.drain()
+        except CdeskError as error:
+            log.warning("drain_failed", error=str(error))
+        self.warehouse.close()
+
+    def settle(self) -> None:
+        """Drains the queue and puts small row groups together, before a long silence."""
+        self.uploader.drain()
+        if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
+            self.warehouse.compact()
+
+    def _thread(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=f"cdesk-{name}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _pace(self) -> None:
+        """A reader of transcripts is faster than any warehouse: it waits while the backlog is long."""
+        self.uploader.wake()
+        if self.uploader.is_running:
+            while self.depth().bytes > BACKLOG_BYTES_MAX:
+                time.sleep(0.01)
+        elif self.depth().bytes > BACKLOG_BYTES_MAX:
+            self.uploader.drain()
+
+    def _after_step(self, moved: int) -> None:
+        """Compaction blocks commits for a second or so: only in quiet moments, and only when it is worth it."""
+        now = self.clock.monotonic()
+        if moved:
+            self._moved_at = now
+            self._moved_since_compact += moved
+            return
+        self.writer.rotate()
+        if self._moved_since_compact >= COMPACT_ROWS_MIN and now - self._moved_at > COMPACT_AFTER_IDLE_S:
+            self._moved_since_compact = 0
+            self.warehouse.compact()
+
+
+def open_app(environment: Mapping[str, str] = os.environ) -> App:
+    """The rooms of `$CDESK_HOME`. Raises ConfigError and WarehouseError."""
+    home = config.home(environment)
+    return App(home, config.load(home), environment)
+
+
+def open_producer(environment: Mapping[str, str] = os.environ) -> Producer:
+    home = config.home(environment)
+    return Producer(home, config.load(home))
+
+
+def _dirs(settings: Settings, environment: Mapping[str, str]) -> list[Path]:
+    if settings.claude.dirs:
+        return [Path(path).expanduser() for path in settings.claude.dirs]
+    return claude_dirs(environment, Path(environment.get("HOME") or "~").expanduser())
+
+
+def _difference(now: Merged, before: Merged) -> Merged:
+    return Merged(now.inserted - before.inserted, now.updated - before.updated, now.unchanged - before.unchanged)
+
+
+def _tell_warehouse_error(error: WarehouseError) -> None:
+    log.error("merge_failed", error=str(error))

@@ -1,0 +1,71 @@
+"""The command line. Each command is a file; only the one that was asked for is imported, so that it starts fast.
+
+Exit codes: 0 ok, 1 failure, 2 usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS: dict[str, str] = {
+    "up": "start the service: back-fill every transcript, then follow live ones",
+    "down": "stop the service",
+    "status": "is it running, is it flowing, what is in it",
+    "doctor": "check this machine and say what to do about each finding",
+    "import": "read every transcript into the warehouse, now",
+    "usage": "tokens and dollars by day, week, month, session, project, model, tool or user",
+    "sql": "ask the warehouse in SQL (read-only)",
+    "emit": "add activities of your own from NDJSON on standard input",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if given[0] in ("-V", "--version"):
+        from cdesk import __version__
+
+        print(f"cdesk {__version__}")
+        return 0
+    if given[0] not in COMMANDS:
+        print(f"cdesk: unknown command {given[0]!r}. {_nearest(given[0])}", file=sys.stderr)
+        return 2
+    return _run(given[0], given[1:])
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    from cdesk.errors import CdeskError
+
+    room = import_module(f"cdesk.cli.{command}_" if command == "import" else f"cdesk.cli.{command}")
+    try:
+        return int(room.run(arguments))
+    except CdeskError as error:
+        print(f"cdesk {command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("", file=sys.stderr)
+        return 130
+
+
+def _help() -> str:
+    rows = "\n".join(f"  {name:<8} {meaning}" for name, meaning in COMMANDS.items())
+    return f"""usage: cdesk COMMAND [options]
+
+What Claude Code did, and what it cost, from your own history.
+
+{rows}
+
+`cdesk COMMAND --help` tells more. State lives in $CDESK_HOME (default ~/.cdesk)."""
+
+
+def _nearest(word: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, 1)
+    return f"Did you mean {near[0]!r}?" if near else "See `cdesk --help`."

@@ -1,0 +1,176 @@
+"""`cdesk doctor`: looks at everything a person might have to mend, and says how."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from cdesk import config
+from cdesk.capture.transcript import claude_dirs, find
+from cdesk.cli import show, status
+from cdesk.config import Home
+from cdesk.queue import DeadLetters
+
+CLEANUP_DAYS_DEFAULT = 30
+DISK_FREE_MIN = 1024**3
+LAG_SECONDS_MAX = 60.0
+LETTERS_SHOWN = 5
+
+Level = Literal["ok", "note", "problem"]
+_MARKS = {"ok": "✓", "note": "·", "problem": "✗"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """remedy is empty when there is nothing to do"""
+
+    level: Level
+    subject: str
+    finding: str
+    remedy: str = ""
+
+
+def run(arguments: list[str]) -> int:
+    parser = show.parser("doctor", "Checks this machine and says what to do about each finding. Exit code 1: a problem.")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    given = parser.parse_args(arguments)
+    findings = list(examine(config.home()))
+    if given.json:
+        show.json({"findings": [asdict(found) for found in findings]})
+    else:
+        for found in findings:
+            print(f"{_MARKS[found.level]} {found.subject:<12} {found.finding}")
+            if found.remedy:
+                print(f"{'':15}→ {found.remedy}")
+    return 1 if any(found.level == "problem" for found in findings) else 0
+
+
+def examine(home: Home) -> Iterator[Finding]:
+    yield from _home(home)
+    yield from _claude()
+    settings = config.load(home)
+    dirs = [Path(d).expanduser() for d in settings.claude.dirs] or claude_dirs(os.environ, Path.home())
+    yield from _history(dirs)
+    yield from _flow(home)
+    yield from _letters(home)
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    if not home.path.exists():
+        yield Finding("note", "home", f"{home.path} does not exist yet.", "`cdesk up` makes it.")
+        return
+    mode = home.path.stat().st_mode & 0o777
+    if mode & 0o077:
+        yield Finding("problem", "home", f"{home.path} can be read by others (mode {mode:o}).", f"chmod 700 {home.path}")
+    elif not os.access(home.path, os.W_OK):
+        yield Finding("problem", "home", f"{home.path} cannot be written.", "Give it back to your user, or set CDESK_HOME.")
+    else:
+        yield Finding("ok", "home", f"{home.path}, readable by you only")
+    free = shutil.disk_usage(home.path).free
+    if free < DISK_FREE_MIN:
+        yield Finding("problem", "disk", f"only {show.size(free)} free.", "Free some space: the queue stops when it is full.")
+
+
+def _claude() -> Iterator[Finding]:
+    binary = shutil.which("claude")
+    if binary is None:
+        yield Finding("note", "claude", "Claude Code is not on PATH.", "Transcripts are read all the same.")
+        return
+    version = _version(binary)
+    if version is None:
+        yield Finding("note", "claude", f"{binary} did not tell its version.")
+    else:
+        yield Finding("ok", "claude", f"Claude Code {version}")
+
+
+def _version(binary: str) -> str | None:
+    """Asked in a throw-away home: even `--version` of old releases writes there."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"PATH": os.environ.get("PATH", ""), "HOME": folder, "CLAUDE_CONFIG_DIR": folder}
+        try:
+            told = subprocess.run(
+                [binary, "--version"], env=environment, capture_output=True, text=True, timeout=10, check=False, cwd=folder
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+    words = told.stdout.split()
+    return words[0] if words and words[0][:1].isdigit() else None
+
+
+def _history(dirs: list[Path]) -> Iterator[Finding]:
+    if not dirs:
+        yield Finding("note", "history", "no Claude Code folder found (CLAUDE_CONFIG_DIR, ~/.config/claude, ~/.claude).",
+                      "Use Claude Code once, name a folder in config.toml, or try `cdesk up --sample`.")  # fmt: skip
+    for folder in dirs:
+        paths = list(find(folder))
+        unreadable = [path for path in paths if not os.access(path, os.R_OK)]
+        if unreadable:
+            yield Finding("problem", "history", f"{len(unreadable):,} transcripts cannot be read, first {unreadable[0]}.",
+                          "Give your user permission to read them.")  # fmt: skip
+        yield _deletion(folder, paths)
+
+
+def _deletion(folder: Path, paths: list[Path]) -> Finding:
+    if not paths:
+        return Finding("note", "history", f"no transcripts in {folder} yet.")
+    days = _cleanup_days(folder)
+    oldest = min(path.stat().st_mtime for path in paths)
+    left = days - (time.time() - oldest) / 86_400
+    text = f"{len(paths):,} transcripts in {folder}; Claude Code deletes the oldest in {max(left, 0):.0f} days"
+    if left < 3:
+        return Finding("note", "history", f"{text}.", "`cdesk import` now keeps what they say; or raise cleanupPeriodDays.")
+    return Finding("ok", "history", f"{text} (cleanupPeriodDays {days}).")
+
+
+def _cleanup_days(folder: Path) -> int:
+    try:
+        settings = msgspec.json.decode((folder / "settings.json").read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return CLEANUP_DAYS_DEFAULT
+    days = settings.get("cleanupPeriodDays") if isinstance(settings, dict) else None
+    return days if isinstance(days, int) else CLEANUP_DAYS_DEFAULT
+
+
+def _flow(home: Home) -> Iterator[Finding]:
+    if not home.path.exists():
+        return
+    found: dict[str, Any] = status.read()
+    if found["running"]:
+        yield Finding("ok", "service", f"running, pid {found['pid']}, port {found['port']}")
+    else:
+        yield Finding("note", "service", "not running.", "`cdesk up` starts it; until then live sessions are not followed.")
+    activities = found["warehouse"]["activities"]
+    if activities is None:
+        yield Finding("note", "warehouse", "in use by another process.")
+    elif activities == 0:
+        yield Finding("note", "warehouse", "empty.", "`cdesk import` reads your history.")
+    else:
+        yield Finding("ok", "warehouse", f"{activities:,} activities, data as of {found['warehouse']['data_as_of']}")
+    queue = found["queue"]
+    if found["running"] and found["lag_s"] > LAG_SECONDS_MAX:
+        yield Finding("problem", "queue", f"the oldest activity has waited {show.age(found['lag_s'])}.", f"Look into {home.log}.")
+    elif queue["bytes"]:
+        yield Finding("note", "queue", f"{queue['events']:,} activities wait.", "" if found["running"] else "`cdesk up` loads them.")
+    else:
+        yield Finding("ok", "queue", "empty: everything is in the warehouse")
+
+
+def _letters(home: Home) -> Iterator[Finding]:
+    if not home.dead.exists():
+        return
+    letters = list(DeadLetters(home.dead))
+    if not letters:
+        return
+    yield Finding("note", "set aside", f"{len(letters):,} lines could not be read; they are kept in {home.dead}.",
+                  "Nothing is lost; the good lines around them are in.")  # fmt: skip
+    for letter in letters[:LETTERS_SHOWN]:
+        yield Finding("note", "set aside", f"{letter.source} byte {letter.offset:,}: {letter.reason}")

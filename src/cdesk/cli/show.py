@@ -1,0 +1,77 @@
+"""How answers look: JSON for programs, tables that fit the terminal for people."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+def parser(command: str, description: str, **more: Any) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"cdesk {command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter, **more
+    )
+
+
+def json(value: Any) -> None:
+    """One JSON document, indented when a person may be looking."""
+    text = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        text = msgspec.json.format(text, indent=2)
+    sys.stdout.buffer.write(text + b"\n")
+    sys.stdout.flush()
+
+
+def table(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *,
+    right: Sequence[int] = (), footer: Sequence[str] | None = None, note: str = "",
+) -> None:  # fmt: skip
+    """Columns in `right` are aligned right. Long texts are folded, never cut off silently."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    shown = Table(box=box.SIMPLE_HEAD, title=Text(title, "bold") if title else None, title_justify="left",
+                  show_footer=footer is not None, pad_edge=False)  # fmt: skip
+    for index, heading in enumerate(headings):
+        shown.add_column(
+            heading, justify="right" if index in right else "left", footer=Text(footer[index], "bold") if footer else "",
+            no_wrap=index in right, overflow="fold",
+        )  # fmt: skip
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    console.print(shown)
+    if note:
+        console.print(Text(note, "dim"))
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def dollars(value: float | None, unpriced: int = 0) -> str:
+    if unpriced and not value:
+        return "unpriced"
+    return ("–" if value is None else f"${value:,.2f}") + ("+?" if unpriced else "")
+
+
+def size(count: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1024:
+            break
+        count /= 1024
+        if unit == "GB":
+            break
+    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+
+
+def age(seconds: float) -> str:
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:,.0f} {unit}"
+    return f"{seconds / 86_400:,.0f} days"

@@ -1,0 +1,77 @@
+"""`cdesk sql`: one SELECT, read-only."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from cdesk import config
+from cdesk.cli import show
+from cdesk.cli.client import connect
+
+ROWS_SHOWN = 200
+ROWS_MAX = 1_000_000
+SECONDS_MAX = 60.0
+
+
+def run(arguments: list[str]) -> int:
+    parser = show.parser(
+        "sql",
+        "Asks the warehouse. One SELECT at a time; writing, files and settings are refused.\n\n"
+        "examples:\n"
+        "  cdesk sql \"SELECT activity, count(*) FROM CLAUDE_STREAM_V2 GROUP BY 1 ORDER BY 2 DESC\"\n"
+        "  cdesk sql \"SELECT * FROM V_EXECUTIVE_SUMMARY\" --json\n"
+        "  cdesk sql \"SELECT table_name FROM information_schema.tables ORDER BY 1\"",
+    )  # fmt: skip
+    parser.add_argument("query", help="the SELECT; - reads it from standard input")
+    parser.add_argument("--json", action="store_true", help='print {"columns", "rows", "query_id"}')
+    given = parser.parse_args(arguments)
+    query = sys.stdin.read() if given.query == "-" else given.query
+    answer = ask(query, ROWS_MAX if given.json else ROWS_SHOWN + 1)
+    if given.json:
+        show.json(answer)
+    else:
+        _show(answer)
+    return 0
+
+
+def ask(query: str, rows_max: int) -> dict[str, Any]:
+    client = connect(config.home())
+    if client is not None:
+        return dict(client.post("/v1/sql", {"sql": query, "rows_max": rows_max}))
+    from cdesk.app import open_app
+    from cdesk.query.cells import answer_json
+
+    app = open_app()
+    try:
+        app.uploader.drain()
+        return answer_json(app.warehouse.ask(query, query_id=app.query_id(), rows_max=rows_max, seconds_max=SECONDS_MAX))
+    finally:
+        app.close()
+
+
+def _show(answer: dict[str, Any]) -> None:
+    rows = answer["rows"]
+    if not rows:
+        print(f"No rows. ({answer['query_id']})")
+        return
+    right = [i for i in range(len(answer["columns"])) if all(_is_number(row[i]) for row in rows)]
+    more = f" · only the first {ROWS_SHOWN} are shown" if len(rows) > ROWS_SHOWN else ""
+    show.table(
+        "", answer["columns"], [[_text(value) for value in row] for row in rows[:ROWS_SHOWN]], right=right,
+        note=f"{min(len(rows), ROWS_SHOWN)} rows{more} · {answer['query_id']}",
+    )  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,82 @@
+"""`cdesk status`: is it running, is it flowing, what is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cdesk import config
+from cdesk.cli import show
+from cdesk.cli.client import connect
+from cdesk.errors import ServiceError, WarehouseBusy
+
+
+def run(arguments: list[str]) -> int:
+    parser = show.parser("status", "Is the service running, is it flowing, and what is in the warehouse.")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    given = parser.parse_args(arguments)
+    status = read()
+    if given.json:
+        show.json(status)
+    else:
+        print(sentences(status))
+    return 0
+
+
+def read() -> dict[str, Any]:
+    """From the service when it runs, else from the files."""
+    home = config.home()
+    client = connect(home)
+    if client is not None:
+        try:
+            return dict(client.get("/v1/status"))
+        except ServiceError:
+            return {**_here(home), "pid": client.record.pid}
+    return _here(home)
+
+
+def _here(home: config.Home) -> dict[str, Any]:
+    from cdesk.app import App, Producer
+    from cdesk.surface.status import of_app, of_producer
+
+    settings = config.load(home)
+    if not (home.warehouse / "warehouse.duckdb").exists():
+        return _plain(of_producer(Producer(home, settings)), activities=0)
+    try:
+        app = App(home, settings)
+    except WarehouseBusy:
+        return _plain(of_producer(Producer(home, settings)))
+    try:
+        return _plain(of_app(app, None, None))
+    finally:
+        app.close()
+
+
+def _plain(status: Any, activities: int | None = None) -> dict[str, Any]:
+    found = dict(msgspec.to_builtins(status))
+    if activities is not None:
+        found["warehouse"]["activities"] = activities
+    return found
+
+
+def sentences(status: dict[str, Any]) -> str:
+    queue, warehouse = status["queue"], status["warehouse"]
+    lines = [f"SAMPLE DATA in {status['home']}"] if status["sample"] else []
+    if status["running"]:
+        lines.append(f"running     pid {status['pid']}, http://127.0.0.1:{status['port']}")
+    else:
+        lines.append("not running `cdesk up` starts it")
+    if warehouse["activities"] is None:
+        lines.append("warehouse   in use by another process")
+    else:
+        newest = f", newest from {warehouse['data_as_of']}" if warehouse["data_as_of"] else ""
+        lines.append(f"warehouse   {warehouse['activities']:,} activities{newest}")
+    waiting = f"{queue['events']:,} activities ({show.size(queue['bytes'])}) wait, oldest {show.age(queue['oldest_age_s'])}"
+    lines.append(f"queue       {waiting if queue['bytes'] else 'empty, everything is in the warehouse'}")
+    if queue["dead_letters"]:
+        lines.append(f"set aside   {queue['dead_letters']:,} lines that could not be read: `cdesk doctor`")
+    backfill = status.get("backfill")
+    if backfill and not backfill["done"]:
+        lines.append(f"back-fill   {backfill['files']:,} of {backfill['files_total']:,} transcripts")
+    return "\n".join(lines)

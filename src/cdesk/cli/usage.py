@@ -1,0 +1,159 @@
+"""`cdesk usage`: tokens and dollars, as tables people enjoy or as ccusage's JSON."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cdesk import config
+from cdesk.cli import show
+from cdesk.cli.client import connect
+from cdesk.errors import UsageError
+from cdesk.query.usage import BYS, parse_day
+
+MODELS_SHOWN = 3
+
+
+def run(arguments: list[str]) -> int:
+    parser = show.parser(
+        "usage",
+        "Tokens and dollars, each response counted once, by ccusage's rule. Costs are the dated price book's;\n"
+        "models without a known price are shown as unpriced, never as $0.\n\n"
+        "examples:\n  cdesk usage daily\n  cdesk usage project --since 2026-11-01\n  cdesk usage daily --json --timezone UTC",
+    )  # fmt: skip
+    parser.add_argument("by", choices=BYS, nargs="?", default="daily", help="one row per … (default: daily)")
+    parser.add_argument("--since", metavar="DAY", help="first day, such as 2026-11-01")
+    parser.add_argument("--until", metavar="DAY", help="last day, inclusive")
+    parser.add_argument("--timezone", metavar="ZONE", help="where days begin (default: this machine's)")
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="price everything by this file instead")
+    parser.add_argument("--json", action="store_true", help="print ccusage's JSON shape")
+    given = parser.parse_args(arguments)
+    wanted = {
+        "by": given.by,
+        "since": parse_day(given.since).isoformat() if given.since else None,
+        "until": parse_day(given.until).isoformat() if given.until else None,
+        "timezone": given.timezone or local_timezone(),
+        "prices": _price_file(given.prices) if given.prices else None,
+    }
+    report, is_sample = _report(wanted, given.prices)
+    if given.json:
+        show.json(report)
+    else:
+        _show(report, given.by, wanted["timezone"], is_sample)
+    return 0
+
+
+def _report(wanted: dict[str, Any], prices: Path | None) -> tuple[dict[str, Any], bool]:
+    home = config.home()
+    client = connect(home)
+    if client is not None:
+        return dict(client.post("/v1/usage", wanted)), home.is_sample
+    from datetime import date
+
+    from cdesk.activity.pricing import PriceBook
+    from cdesk.app import open_app
+
+    app = open_app()
+    try:
+        app.uploader.drain()
+        report = app.usages.report(
+            wanted["by"], since=date.fromisoformat(wanted["since"]) if wanted["since"] else None,
+            until=date.fromisoformat(wanted["until"]) if wanted["until"] else None, timezone=wanted["timezone"],
+            prices=PriceBook.load(prices) if prices else None,
+        )  # fmt: skip
+    finally:
+        app.close()
+    return report.json(), home.is_sample
+
+
+def _price_file(path: Path) -> msgspec.Raw:
+    from cdesk.activity.pricing import PriceBook, PriceBookError
+
+    try:
+        PriceBook.load(path)
+        return msgspec.Raw(path.read_bytes())
+    except PriceBookError as error:
+        raise UsageError(str(error)) from None
+
+
+def local_timezone() -> str:
+    """This machine's zone by name; UTC when it has none."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    candidates = [os.environ.get("TZ", "").lstrip(":")]
+    link = os.path.realpath("/etc/localtime")
+    if "/zoneinfo/" in link:
+        candidates.append(link.split("/zoneinfo/", 1)[1])
+    for name in filter(None, candidates):
+        try:
+            ZoneInfo(name)
+            return "UTC" if name in ("Etc/UTC", "Etc/UCT", "Zulu") else name
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return "UTC"
+
+
+def _show(report: dict[str, Any], by: str, timezone: str, is_sample: bool) -> None:
+    rows = report[by]
+    label = "SAMPLE DATA · " if is_sample else ""
+    if not rows:
+        print(f"{label}Nothing was used in this period. `cdesk import` reads your history; `cdesk doctor` checks it.")
+        return
+    if by == "tool":
+        _show_tools(label, rows)
+        return
+    key = next(iter(rows[0]))
+    show.table(
+        f"{label}Usage {by} · {timezone}", _headings(by), [_row(row, key) for row in rows], right=(2, 3, 4, 5, 6, 7),
+        footer=["total", "", *_numbers(report["totals"])], note=_note(report),
+    )  # fmt: skip
+
+
+def _headings(by: str) -> list[str]:
+    first = {"daily": "day", "weekly": "week of", "monthly": "month"}.get(by, by)
+    return [first, "models", "input", "output", "cache write", "cache read", "all tokens", "cost"]
+
+
+def _row(row: dict[str, Any], key: str) -> list[str]:
+    models = [_short(entry["modelName"]) for entry in row["modelBreakdowns"]]
+    shown = ", ".join(models[:MODELS_SHOWN]) + (f" +{len(models) - MODELS_SHOWN}" if len(models) > MODELS_SHOWN else "")
+    name = row[key]
+    if key == "sessionId":
+        name = f"{name[:8]} {Path(row['projectPath'] or '').name}"
+    return [name or "(unknown)", shown, *_numbers(row)]
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    return [
+        show.number(row["inputTokens"]), show.number(row["outputTokens"]), show.number(row["cacheCreationTokens"]),
+        show.number(row["cacheReadTokens"]), show.number(row["totalTokens"]),
+        show.dollars(row["totalCost"], row.get("unpricedResponses", 0)),
+    ]  # fmt: skip
+
+
+def _short(model: str) -> str:
+    name = model.removeprefix("claude-")
+    head, _, date = name.rpartition("-")
+    return head if date.isdigit() and len(date) == 8 else name
+
+
+def _show_tools(label: str, rows: list[dict[str, Any]]) -> None:
+    show.table(
+        f"{label}Usage by tool", ["tool", "calls", "failed", "average", "tokens*", "cost*"],
+        [[row["tool"], show.number(row["calls"]), show.number(row["failed"]),
+          "–" if row["averageLatencyMs"] is None else f"{row['averageLatencyMs']:,.0f} ms",
+          show.number(row["totalTokens"]), show.dollars(row["totalCost"])] for row in rows],
+        right=(1, 2, 3, 4, 5), note="* of the responses that called it, shared evenly between their calls",
+    )  # fmt: skip
+
+
+def _note(report: dict[str, Any]) -> str:
+    notes = []
+    if unpriced := report["totals"].get("unpricedResponses"):
+        notes.append(f"{unpriced:,} responses are unpriced: their models are not in the price book (--prices FILE).")
+    if excluded := report.get("excludedResponses"):
+        notes.append(f"{excluded:,} responses are left out: their lines are not as Claude Code writes them.")
+    return "\n".join(notes)

@@ -1,0 +1,63 @@
+"""Every failure cdesk can name, drawn as one tree; each says what happened and what the person can do.
+
+    CdeskError
+    ├── UsageError            the command or request was malformed            exit 2
+    ├── ConfigError           a setting is wrong                              exit 2
+    ├── QueueError            the durable queue could not take or give a line
+    │   └── QueueFull         the disk budget is spent; try again later
+    ├── WarehouseError        the warehouse refused
+    │   ├── WarehouseBusy     another process owns the database file; try again later
+    │   └── QueryRefused      the SQL is not one read-only SELECT
+    └── ServiceError          the running service could not be reached or said no
+
+`retryable` tells a mover whether the same call can succeed later.
+"""
+
+from __future__ import annotations
+
+
+class CdeskError(Exception):
+    """A failure with a remedy. `str()` is one line fit for a person; `hint` says what to do."""
+
+    exit_code = 1
+    retryable = False
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(CdeskError):
+    exit_code = 2
+
+
+class ConfigError(CdeskError):
+    exit_code = 2
+
+
+class QueueError(CdeskError):
+    pass
+
+
+class QueueFull(QueueError):
+    retryable = True
+
+
+class WarehouseError(CdeskError):
+    pass
+
+
+class WarehouseBusy(WarehouseError):
+    retryable = True
+
+
+class QueryRefused(WarehouseError):
+    exit_code = 2
+
+
+class ServiceError(CdeskError):
+    retryable = True

@@ -1,0 +1,27 @@
+"""What happens inside is told as named events: one JSON line each, never with a payload in it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+
+
+def log_to(stream_path: Path | None) -> None:
+    """Events go to the file (0600), or to standard error when there is none. Never to standard output."""
+    if stream_path is None:
+        file = sys.stderr
+    else:
+        stream_path.touch(mode=0o600, exist_ok=True)
+        file = stream_path.open("a", buffering=1, encoding="utf-8")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=file),
+    )

@@ -1,0 +1,27 @@
+r"""The durable queue: what was acknowledged is on disk, and stays until the warehouse has committed it.
+
+Limits first
+    one line              at most LINE_BYTES_MAX (33 MB); longer ones are refused
+    one segment           closed at 50 MB or after 60 s, whichever is first; empty ones are never closed
+    the whole queue       `bytes_max` (2 GB by default); at its end `append` raises QueueFull
+
+Segment     `<20 digits: ns since 1970>-<8 hex>.ndjson`: NDJSON, one activity a line, each line with its own
+            checksum (`activity/codec.py`). A segment has exactly one writer, which holds an exclusive `flock` on
+            it while it lives; so producers never meet, whether they are one service or a thousand short hooks,
+            and nobody can tear anybody else's line.
+Append      write(2), then fdatasync(2), then "ok". The folder entry was synced when the segment was made.
+Order       per producer: its segments' names only grow. Between producers: by segment name.
+Offsets     `offsets/<consumer>.json`: bytes read of each segment, replaced atomically and synced after the
+            consumer's own commit. A consumer that dies in between reads some lines again; identity makes that
+            harmless. A segment is deleted when every consumer has passed its end and its writer is gone.
+Recovery    there is none to run: a reader takes whole lines that prove themselves. Behind a dead writer, a tail
+            without newline was never acknowledged and is passed over; a damaged line in the middle goes to the
+            dead letters with its position and reason, and reading continues at the next newline.
+Dead letter `dead/letters.ndjson`: reason, source, position, count and the line itself; one per distinct line.
+"""
+
+from cdesk.queue.dead_letter import DeadLetter, DeadLetters
+from cdesk.queue.reader import Delivery, Reader
+from cdesk.queue.writer import Writer
+
+__all__ = ["DeadLetter", "DeadLetters", "Delivery", "Reader", "Writer"]

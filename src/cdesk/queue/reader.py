@@ -1,0 +1,162 @@
+"""Gives a consumer the queue's lines in order, from where its last commit ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdesk.activity.codec import BadLine, check
+from cdesk.queue.dead_letter import DeadLetter, DeadLetters
+from cdesk.queue.disk import Disk, segments
+from cdesk.queue.offsets import Offsets
+from cdesk.queue.writer import LINE_BYTES_MAX
+
+LINE_BYTES_USUAL = 2_048
+"""Reading more than a batch will take would only be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a line stands: segment name and byte offset."""
+
+    segment: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Whole lines, each with its origin, and the offsets that committing them means."""
+
+    lines: tuple[bytes, ...]
+    origins: tuple[Origin, ...]
+    offsets: dict[str, int]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.lines and not self.offsets
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits: bytes, an estimate of lines from their mean size, and the age of the oldest segment with work."""
+
+    bytes: int
+    events: int
+    oldest_age_s: float
+
+
+class Reader:
+    """One named consumer. Not safe to share between threads."""
+
+    def __init__(self, folder: Path, consumer: str, dead: DeadLetters, *, disk: Disk | None = None) -> None:
+        self._folder = folder
+        self._disk = disk or Disk()
+        self._disk.folder(folder)
+        self._offsets = Offsets(folder, consumer, self._disk)
+        self._at = self._offsets.load()
+        self._dead = dead
+
+    def read(self, bytes_max: int = 8 * 1024 * 1024, lines_max: int = 5_000) -> Delivery:
+        """The next lines, oldest first; empty when there are none. Nothing is lost until `commit`."""
+        lines: list[bytes] = []
+        origins: list[Origin] = []
+        moved: dict[str, int] = {}
+        size = 0
+        for path in segments(self._folder):
+            if len(lines) >= lines_max or size >= bytes_max:
+                break
+            owned = self._disk.is_owned(path)  # asked before reading: what its last owner wrote is then seen
+            start = self._at.get(path.name, 0)
+            end = start
+            for line, offset in self._lines(path, start, min(bytes_max - size, lines_max * LINE_BYTES_USUAL), owned):
+                if len(lines) >= lines_max:
+                    break
+                end = offset + len(line)
+                size += len(line)
+                if self._is_whole(line, path, offset):
+                    lines.append(line)
+                    origins.append(Origin(path.name, offset))
+            if end != start:
+                moved[path.name] = end
+        return Delivery(tuple(lines), tuple(origins), moved)
+
+    def commit(self, delivery: Delivery) -> None:
+        """The consumer has made these lines its own: remember that, and delete segments that are done."""
+        if delivery.offsets:
+            self._at.update(delivery.offsets)
+            self._offsets.save(self._at)
+        self._delete_finished()
+
+    def depth(self, now_s: float) -> Depth:
+        """What waits for this consumer now."""
+        waiting = 0
+        oldest: float | None = None
+        sample = b""
+        for path in segments(self._folder):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            left = found.st_size - self._at.get(path.name, 0)
+            if left <= 0:
+                continue
+            waiting += left
+            if oldest is None:
+                oldest = int(path.name.split("-")[0]) / 1e9
+                with path.open("rb") as file:
+                    file.seek(self._at.get(path.name, 0))
+                    sample = file.read(65_536)
+        mean = len(sample) / max(sample.count(b"\n"), 1)
+        events = round(waiting / mean) if mean else 0
+        return Depth(waiting, max(events, 1) if waiting else 0, max(now_s - oldest, 0.0) if oldest else 0.0)
+
+    def _lines(self, path: Path, start: int, bytes_max: int, owned: bool) -> list[tuple[bytes, int]]:
+        """Whole lines from `start`. Behind a dead writer, a tail without newline counts as read and is dropped."""
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                data = file.read(max(bytes_max, 1))
+                if b"\n" not in data and len(data) == max(bytes_max, 1):  # one line longer than that
+                    data += file.readline(LINE_BYTES_MAX + 1)
+                at_end = file.read(1) == b""
+        except FileNotFoundError:
+            return []
+        found: list[tuple[bytes, int]] = []
+        offset = start
+        for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
+            if line.endswith(b"\n") or (at_end and not owned):
+                found.append((line, offset))
+            offset += len(line)
+        return found
+
+    def _is_whole(self, line: bytes, path: Path, offset: int) -> bool:
+        if not line.endswith(b"\n"):
+            return False  # torn by the crash of its writer, never acknowledged
+        try:
+            check(line)
+        except BadLine as error:
+            self._dead.put(DeadLetter(reason=str(error), source=f"queue/{path.name}", offset=offset, line=line))
+            return False
+        return True
+
+    def _delete_finished(self) -> None:
+        for path in segments(self._folder):
+            at = self._at.get(path.name, 0)
+            try:
+                done = at > 0 and at >= path.stat().st_size and not self._disk.is_owned(path)
+                done = done and at >= path.stat().st_size
+            except FileNotFoundError:
+                continue
+            if done:
+                self._disk.remove(path)
+        present = {path.name for path in segments(self._folder)}
+        if any(name not in present for name in self._at):
+            self._at = {name: at for name, at in self._at.items() if name in present}
+            self._offsets.save(self._at)
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Lines end at a newline only, never at a carriage return."""
+    pieces = data.split(b"\n")
+    lines = [piece + b"\n" for piece in pieces[:-1]]
+    return [*lines, pieces[-1]] if pieces[-1] else lines

@@ -1,0 +1,115 @@
+"""Appends lines to a segment of this process's own, and says "ok" only when they are on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from cdesk.clock import SYSTEM_CLOCK, Clock
+from cdesk.errors import QueueError, QueueFull
+from cdesk.queue.disk import Disk, segments
+
+LINE_BYTES_MAX = 33_554_432
+SEGMENT_BYTES_MAX = 50 * 1024 * 1024
+SEGMENT_SECONDS_MAX = 60.0
+QUEUE_BYTES_MAX = 2 * 1024**3
+
+
+class Writer:
+    """One producer. Safe to call from several threads; each call is durable when it returns."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        disk: Disk | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        segment_seconds_max: float = SEGMENT_SECONDS_MAX,
+        bytes_max: int = QUEUE_BYTES_MAX,
+    ) -> None:
+        self._folder = folder
+        self._disk = disk or Disk()
+        self._clock = clock
+        self._segment_bytes_max = segment_bytes_max
+        self._segment_seconds_max = segment_seconds_max
+        self._bytes_max = bytes_max
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+        self._size = 0
+        self._opened_at = 0.0
+        self._last_ns = 0
+        self._disk.folder(folder)
+
+    def append(self, lines: Iterable[bytes]) -> int:
+        """Makes the lines durable, in order; gives back how many. Raises QueueFull or QueueError: none is."""
+        batch = list(lines)
+        for line in batch:
+            if len(line) > LINE_BYTES_MAX:
+                raise QueueError(f"a line of {len(line):,} bytes is over the limit of {LINE_BYTES_MAX:,}.")
+        data = b"".join(batch)
+        if not data:
+            return 0
+        with self._lock:
+            handle = self._segment(len(data))
+            self._append_whole(handle, data)
+        return len(batch)
+
+    def rotate(self) -> None:
+        """Closes the segment when it is due, so that readers may finish with it."""
+        with self._lock:
+            if self._handle is not None and self._is_due(0):
+                self._close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _append_whole(self, handle: int, data: bytes) -> None:
+        """A failed append leaves no trace: a half-written line is cut off again, or its segment given up."""
+        try:
+            self._disk.append(handle, data)
+            self._disk.sync(handle)
+        except QueueError:
+            try:
+                self._disk.truncate(handle, self._size)
+            finally:
+                self._close()
+            raise
+        self._size += len(data)
+
+    def _segment(self, coming: int) -> int:
+        if self._handle is not None and self._is_due(coming):
+            self._close()
+        if self._handle is None:
+            if self._stored() + coming > self._bytes_max:
+                raise QueueFull(
+                    f"the queue holds its limit of {self._bytes_max:,} bytes.",
+                    "Start the service with `cdesk up` so that it drains, or raise queue.bytes_max.",
+                )
+            self._last_ns = max(self._last_ns + 1, self._clock.now_ns())
+            self._handle = self._disk.create(self._folder / f"{self._last_ns:020d}-{self._clock.name()}.ndjson")
+            self._size = 0
+            self._opened_at = self._clock.monotonic()
+        return self._handle
+
+    def _is_due(self, coming: int) -> bool:
+        age = self._clock.monotonic() - self._opened_at
+        return self._size > 0 and (
+            self._size + coming > self._segment_bytes_max or age >= self._segment_seconds_max
+        )
+
+    def _stored(self) -> int:
+        total = 0
+        for path in segments(self._folder):
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+        return total
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._disk.close(self._handle)
+            self._handle = None

@@ -1,0 +1,236 @@
+"""The service on loopback HTTP: status, questions, imports and activities from others.
+
+Everything but `/healthz` needs the local token. A request whose Host is not this machine's loopback name, or that
+comes from a web page of another origin, is refused before anything else is looked at (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cdesk.activity.pricing import PriceBook, PriceBookError
+from cdesk.app import App
+from cdesk.capture.backfill import Progress
+from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
+from cdesk.query.cells import answer_json
+from cdesk.query.usage import By
+from cdesk.surface.http import token as tokens
+from cdesk.surface.status import Status, of_app
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+ROWS_MAX = 10_000
+QUERY_SECONDS_MAX = 30.0
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sql: str
+    rows_max: int = ROWS_MAX
+
+
+class ImportRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dirs: list[str] | None = None
+
+
+class UsageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: By
+    since: date | None = None
+    until: date | None = None
+    timezone: str = "UTC"
+    prices: msgspec.Raw | None = None
+
+
+def create(app: App, token: str, port: int, backfill: Progress) -> ASGIApp:
+    """The ASGI application. `backfill` is shown in the status while it is under way."""
+    routes = Routes(app, port, backfill)
+    starlette = Starlette(routes=[
+        Route("/healthz", _health),
+        Route("/v1/status", routes.status),
+        Route("/v1/sql", routes.sql, methods=["POST"]),
+        Route("/v1/usage", routes.usage, methods=["POST"]),
+        Route("/v1/import", routes.import_, methods=["POST"]),
+        Route("/v1/activities", routes.activities, methods=["POST"]),
+    ], exception_handlers={CdeskError: _failed})  # fmt: skip
+    return Guarded(starlette, token)
+
+
+class Guarded:
+    """Lets in who is on this machine, knows the token, and is no foreign web page."""
+
+    def __init__(self, inner: ASGIApp, token: str) -> None:
+        self._inner = inner
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        refusal = self._refusal(Request(scope))
+        await (refusal or self._inner)(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        host = request.headers.get("host", "")
+        if host.rsplit(":", 1)[0] not in LOOPBACK and host not in LOOPBACK:
+            return _error(421, f"this service answers on loopback only, not as {host!r}.")
+        origin = request.headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return _error(403, f"pages of {origin} may not call this service.")
+        if request.url.path == "/healthz":
+            return None
+        if not tokens.matches(request.headers.get("authorization"), self._token):
+            return _error(401, "the token is missing or wrong. Send `Authorization: Bearer <token of $CDESK_HOME/token>`.")
+        return None
+
+
+class Routes:
+    def __init__(self, app: App, port: int, backfill: Progress) -> None:
+        self._app = app
+        self._port = port
+        self._backfill = backfill
+
+    async def status(self, request: Request) -> Response:
+        def read() -> Status:
+            return of_app(self._app, self._port, self._backfill)
+
+        return _json(await run_in_threadpool(read))
+
+    async def sql(self, request: Request) -> Response:
+        asked = _read(await request.body(), SqlRequest)
+        answer = await run_in_threadpool(
+            self._app.warehouse.ask, asked.sql, query_id=self._app.query_id(),
+            rows_max=max(1, asked.rows_max), seconds_max=QUERY_SECONDS_MAX,
+        )  # fmt: skip
+        return _json(answer_json(answer))
+
+    async def usage(self, request: Request) -> Response:
+        asked = _read(await request.body(), UsageRequest)
+        prices = await run_in_threadpool(_prices, asked.prices) if asked.prices else None
+
+        def report() -> Any:
+            return self._app.usages.report(
+                asked.by, since=asked.since, until=asked.until, timezone=asked.timezone, prices=prices
+            ).json()
+
+        return _json(await run_in_threadpool(report))
+
+    async def import_(self, request: Request) -> Response:
+        """NDJSON: progress as it goes, and the result as the last line."""
+        asked = _read(await request.body() or b"{}", ImportRequest)
+        dirs = None if asked.dirs is None else [Path(path) for path in asked.dirs]
+        return StreamingResponse(_import(self._app, dirs), media_type="application/x-ndjson")
+
+    async def activities(self, request: Request) -> Response:
+        """An object, an array, or NDJSON; the same fields and answer as `cdesk emit`."""
+        body = await _body(request)
+        receipt = await run_in_threadpool(_take, self._app, body)
+        self._app.uploader.wake()
+        return _json(receipt, 200 if receipt.accepted or not receipt.rejected else 422)
+
+
+
+def _take(app: App, body: bytes) -> Any:
+    stripped = body.strip()
+    if stripped[:1] == b"[":
+        try:
+            return app.intake.take(msgspec.json.decode(stripped, type=list[Any]))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise UsageError(f"the body is not a JSON array: {error}.") from None
+    return app.intake.take_lines(_objects(stripped))
+
+
+def _objects(body: bytes) -> list[bytes]:
+    """One object that may span lines, or NDJSON."""
+    try:
+        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return [body.replace(b"\n", b" ")]
+    except (ValueError, RecursionError):
+        return body.split(b"\n")
+
+
+def _import(app: App, dirs: list[Path] | None) -> Iterator[bytes]:
+    told: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            result = app.import_transcripts(dirs, tell=lambda p: told.put(_line({"progress": _progress(p)})))
+            told.put(_line({"result": result}))
+        except CdeskError as error:
+            told.put(_line({"error": str(error)}))
+        finally:
+            told.put(None)
+
+    threading.Thread(target=work, name="cdesk-import", daemon=True).start()
+    return iter(told.get, None)
+
+
+def _progress(progress: Progress) -> dict[str, int]:
+    return {"bytes": progress.bytes, "bytes_total": progress.bytes_total, "files": progress.files}
+
+
+def _line(value: Any) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _prices(raw: msgspec.Raw) -> PriceBook:
+    with NamedTemporaryFile(suffix=".json") as file:
+        file.write(bytes(raw))
+        file.flush()
+        try:
+            return PriceBook.load(Path(file.name))
+        except PriceBookError as error:
+            raise UsageError(str(error).replace(file.name, "the price file")) from None
+
+
+async def _body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+        raise UsageError(f"the body is over the limit of {BODY_BYTES_MAX:,} bytes.", "Send it in parts.")
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            raise UsageError(f"the body is over the limit of {BODY_BYTES_MAX:,} bytes.", "Send it in parts.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _read(body: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the request body is wrong: {error}.") from None
+
+
+async def _health(request: Request) -> Response:
+    return Response("ok\n", media_type="text/plain")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CdeskError)
+    status = 400 if error.exit_code == 2 else 503 if error.retryable or isinstance(error, QueueError) else 500
+    return _error(507 if isinstance(error, QueueFull) else status, str(error))
+
+
+def _error(status: int, message: str) -> Response:
+    return _json({"error": message}, status)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+

@@ -1,0 +1,266 @@
+"""Merges a batch of observations into the stream, each fact once, at a cost that does not grow with the table.
+
+A batch is read against the rows it may already have, joined with them in memory (`activity/merge.py`), and only
+what changed is written, in one transaction. Looking for the known rows is pruned by time: a fact belongs to a
+session, and a session's extent in time is known, so only row groups of those sessions are scanned. Facts handed
+in with an id of the caller's own may stand anywhere and are looked for everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import msgspec
+
+from cdesk.activity.catalog import complete
+from cdesk.activity.merge import fold, join
+from cdesk.activity.model import SCHEMA_VERSION, Activity
+from cdesk.clock import Clock
+from cdesk.warehouse.warehouse import STREAM, Merged
+
+SLACK = timedelta(hours=1)
+"""Sources disagree about the start of a session by seconds; an hour is beyond doubt."""
+WINDOWS_MAX = 6
+
+_COLUMNS = (
+    ("activity_id", "UUID"), ("ts", "TIMESTAMP"), ("customer", "VARCHAR"), ("anonymous_customer_id", "VARCHAR"),
+    ("activity", "VARCHAR"), ("feature_json", "JSON"), ("revenue_impact", "DOUBLE"), ("link", "VARCHAR"),
+    ("_org_id", "VARCHAR"), ("_session_id", "VARCHAR"), ("_source", "VARCHAR"), ("_schema_version", "INTEGER"),
+    ("_ingested_at", "TIMESTAMP"), ("_query_tag", "VARCHAR"), ("_identity", "VARCHAR"), ("_also_id", "UUID"),
+    ("_observations", "VARCHAR"),
+)  # fmt: skip
+_NAMES = [name for name, _ in _COLUMNS]
+_SHAPE = msgspec.json.encode([dict(_COLUMNS)]).decode()
+_SOURCE = (
+    "SELECT "
+    + ", ".join(f"r.{n}::VARIANT AS {n}" if n == "feature_json" else f"r.{n}" for n in _NAMES)
+    + f" FROM (SELECT unnest(from_json($rows::JSON, '{_SHAPE}')) AS r)"
+)
+_INSERT = f"INSERT INTO {STREAM} ({', '.join(_NAMES)}) {_SOURCE}"
+_MERGE = f"""
+MERGE INTO {STREAM} AS t USING ({_SOURCE}) AS s
+   ON t.activity_id = s.activity_id AND t.ts >= $low AND t.ts <= $high
+ WHEN MATCHED THEN UPDATE SET {", ".join(f"{n} = s.{n}" for n in _NAMES[1:])}
+ WHEN NOT MATCHED THEN INSERT ({", ".join(_NAMES)}) VALUES ({", ".join(f"s.{n}" for n in _NAMES)})"""
+_KNOWN = f"""
+SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR,
+       revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _observations
+  FROM {STREAM}
+ WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"""
+_ALIASED = _KNOWN.replace("AND activity_id IN", "AND _also_id IN")
+_DELETE = f"DELETE FROM {STREAM} WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"
+
+_EVER = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001 - the warehouse's own times carry no zone
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Window = tuple[datetime, datetime]
+Observations = dict[str, Activity]  # by source
+
+
+@dataclass(slots=True)
+class _Fact:
+    """What is known of one fact: its stored row if any, and each source's observation."""
+
+    stored: Activity | None = None
+    seen: Observations = field(default_factory=dict)
+
+    def add(self, activity: Activity) -> None:
+        known = self.seen.get(activity.source)
+        self.seen[activity.source] = activity if known is None else join(known, activity)
+
+
+class Merger:
+    """Owns the extents of the sessions it has seen. One thread at a time."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._extents: dict[str, Window] = {
+            session: (low, high)
+            for session, low, high in connection.execute(
+                f"SELECT _session_id, min(ts), max(ts) FROM {STREAM} WHERE _session_id IS NOT NULL GROUP BY 1"
+            ).fetchall()
+        }
+        self._is_empty = connection.execute(f"SELECT count(*) FROM {STREAM}").fetchall()[0][0] == 0
+
+    def merge(self, activities: Sequence[Activity]) -> Merged:
+        if not activities:
+            return Merged()
+        extents = self._widened(activities)
+        windows = _windows(activities, extents)
+        stored = {} if self._is_empty else self._stored(activities, windows)
+        facts, absorbed = _facts(activities, stored)
+        rows, merged = self._changed(facts)
+        self._write(rows, absorbed, merged, (windows[0][0], windows[-1][1]))
+        self._extents.update(extents)
+        self._is_empty = False
+        return merged
+
+    def _widened(self, activities: Iterable[Activity]) -> dict[str, Window]:
+        """The extents of the batch's sessions, with the batch in them."""
+        found: dict[str, Window] = {}
+        for activity in activities:
+            if activity.session_id is None:
+                continue
+            at = _naive(activity.ts)
+            low, high = found.get(activity.session_id) or self._extents.get(activity.session_id, (at, at))
+            found[activity.session_id] = (min(low, at), max(high, at))
+        return found
+
+    def _stored(self, activities: Sequence[Activity], windows: list[Window]) -> dict[str, tuple[Activity, Observations]]:
+        ids = {a.activity_id for a in activities}
+        names = ids | {a.also_id for a in activities if a.also_id}
+        found: dict[str, tuple[Activity, Observations]] = {}
+        for low, high in windows:
+            for statement, wanted in ((_KNOWN, names), (_ALIASED, ids)):
+                rows = self._connection.execute(statement, {"ids": list(wanted), "low": low, "high": high}).fetchall()
+                found.update((row.activity_id, (row, seen)) for row, seen in map(_decoded, rows))
+        return found
+
+    def _changed(self, facts: dict[str, _Fact]) -> tuple[list[dict[str, Any]], Merged]:
+        rows: list[dict[str, Any]] = []
+        inserted = updated = unchanged = 0
+        ingested_at = self._clock.now()
+        for activity_id, fact in facts.items():
+            row = msgspec.structs.replace(fold(fact.seen.values()), activity_id=activity_id)
+            if fact.stored is None:
+                inserted += 1
+            elif _same(row, fact):
+                unchanged += 1
+                continue
+            else:
+                updated += 1
+            rows.append(_encoded(row, fact.seen, ingested_at))
+        return rows, Merged(inserted, updated, unchanged)
+
+    def _write(self, rows: list[dict[str, Any]], absorbed: list[str], merged: Merged, window: Window) -> None:
+        if not rows and not absorbed:
+            return
+        low, high = window
+        self._connection.execute("BEGIN")
+        try:
+            if absorbed:
+                self._connection.execute(_DELETE, {"ids": absorbed, "low": low, "high": high})
+            if rows:
+                packed = msgspec.json.encode(rows).decode()
+                if merged.updated:
+                    self._connection.execute(_MERGE, {"rows": packed, "low": low, "high": high})
+                else:
+                    self._connection.execute(_INSERT, {"rows": packed})
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+
+
+def _windows(activities: Iterable[Activity], extents: dict[str, Window]) -> list[Window]:
+    """Where known rows of the batch can stand, in time order, not overlapping, few."""
+    wanted: list[Window] = []
+    for activity in activities:
+        if activity.identity is not None:
+            return [_EVER]
+        if activity.session_id is None:
+            at = _naive(activity.ts)
+            wanted.append((at, at))
+    wanted.extend(extents.values())
+    joined: list[Window] = []
+    for low, high in sorted((_minus(low), _plus(high)) for low, high in wanted):
+        if joined and low <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+        else:
+            joined.append((low, high))
+    return joined if len(joined) <= WINDOWS_MAX else [(joined[0][0], joined[-1][1])]
+
+
+def _facts(
+    activities: Iterable[Activity], stored: dict[str, tuple[Activity, Observations]]
+) -> tuple[dict[str, _Fact], list[str]]:
+    """The batch grouped by fact, under its first name; and stored rows that turn out to be another's second name."""
+    names = _first_names(activities, stored)
+    facts: dict[str, _Fact] = {}
+    for activity in activities:
+        facts.setdefault(names.get(activity.activity_id, activity.activity_id), _Fact()).add(activity)
+    absorbed = []
+    for row_id, (row, seen) in stored.items():
+        name = names.get(row_id, row_id)
+        fact = facts.get(name)
+        if fact is None:
+            continue
+        if name == row_id:
+            fact.stored = row
+        else:
+            absorbed.append(row_id)
+        for observation in seen.values():
+            fact.add(observation)
+    return facts, absorbed
+
+
+def _first_names(
+    activities: Iterable[Activity], stored: dict[str, tuple[Activity, Observations]]
+) -> dict[str, str]:
+    """Second name → first name. Where several facts share a second name, the smallest first name has it."""
+    names: dict[str, str] = {}
+    for activity in (*activities, *(row for row, _ in stored.values())):
+        if activity.also_id is not None and activity.also_id != activity.activity_id:
+            known = names.get(activity.also_id)
+            names[activity.also_id] = activity.activity_id if known is None else min(known, activity.activity_id)
+    return names
+
+
+def _same(row: Activity, fact: _Fact) -> bool:
+    stored = fact.stored
+    if stored is None or (len(fact.seen) > 1) != ("," in stored.source):
+        return False
+    return _bare(row) == _bare(stored)
+
+
+def _bare(row: Activity) -> Activity:
+    features = {name: value for name, value in row.feature_json.items() if value is not None}
+    return msgspec.structs.replace(row, feature_json=features, source="cdesk")
+
+
+_observations_decoder = msgspec.json.Decoder(list[Activity])
+
+
+def _decoded(row: tuple[Any, ...]) -> tuple[Activity, Observations]:
+    (activity_id, ts_us, customer, anonymous, activity, features, revenue, link, org, session, source, tag, identity,
+     also, observations) = row  # fmt: skip
+    stored = Activity(
+        activity_id=activity_id, ts=_EPOCH + timedelta(microseconds=ts_us), customer=customer,
+        anonymous_customer_id=anonymous, activity=activity,
+        feature_json={name: value for name, value in msgspec.json.decode(features).items() if value is not None},
+        revenue_impact=revenue, link=link, org_id=org, session_id=session, source=source, query_tag=tag,
+        identity=identity, also_id=also,
+    )  # fmt: skip
+    if observations is None:
+        return stored, {stored.source: stored}
+    return stored, {seen.source: seen for seen in _observations_decoder.decode(observations)}
+
+
+def _encoded(row: Activity, seen: Observations, ingested_at: datetime) -> dict[str, Any]:
+    sources = sorted(seen)
+    return {
+        "activity_id": row.activity_id, "ts": row.ts, "customer": row.customer,
+        "anonymous_customer_id": row.anonymous_customer_id, "activity": row.activity,
+        "feature_json": complete(row.activity, row.feature_json), "revenue_impact": row.revenue_impact,
+        "link": row.link, "_org_id": row.org_id, "_session_id": row.session_id, "_source": ",".join(sources),
+        "_schema_version": SCHEMA_VERSION, "_ingested_at": ingested_at, "_query_tag": row.query_tag,
+        "_identity": row.identity, "_also_id": row.also_id,
+        "_observations": msgspec.json.encode([seen[s] for s in sources]).decode() if len(sources) > 1 else None,
+    }  # fmt: skip
+
+
+def _naive(at: datetime) -> datetime:
+    return at.replace(tzinfo=None)
+
+
+def _minus(at: datetime) -> datetime:
+    return at - SLACK if at > datetime.min + SLACK else datetime.min
+
+
+def _plus(at: datetime) -> datetime:
+    return at + SLACK if at < datetime.max - SLACK else datetime.max

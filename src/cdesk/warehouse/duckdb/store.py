@@ -1,0 +1,164 @@
+"""The embedded warehouse: one DuckDB file, owned by one process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cdesk.activity.model import Activity
+from cdesk.clock import SYSTEM_CLOCK, Clock
+from cdesk.errors import QueryRefused, WarehouseBusy, WarehouseError
+from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb.merge import Merger
+from cdesk.warehouse.warehouse import STREAM, Answer, Merged
+
+FILE_NAME = "warehouse.duckdb"
+MEMORY_LIMIT = "256MB"
+CHECKPOINT_THRESHOLD = "32MB"
+
+
+class DuckDBWarehouse:
+    """Raises WarehouseBusy on opening when another process owns the file."""
+
+    def __init__(self, folder: Path, *, clock: Clock = SYSTEM_CLOCK, memory_limit: str = MEMORY_LIMIT) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._clock = clock
+        self._path = folder / FILE_NAME
+        self._connection = _open(self._path, folder / "spill", memory_limit)
+        self._path.chmod(0o600)
+        self._writing = threading.Lock()
+        deploy.apply(self._connection)
+        self._merger = Merger(self._connection, clock)
+
+    def merge(self, activities: Sequence[Activity]) -> Merged:
+        with self._writing, _translated():
+            return self._merger.merge(activities)
+
+    def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
+        with self._connection.cursor() as cursor, _translated():
+            return _fetch(cursor.execute(sql, list(parameters)), "", rows_max)
+
+    def ask(self, sql: str, *, query_id: str, rows_max: int, seconds_max: float) -> Answer:
+        statement = _one_select(sql)
+        started = self._clock.now()
+        with self._connection.cursor() as cursor:
+            watchdog = threading.Timer(seconds_max, cursor.interrupt)
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                answer = _fetch(cursor.execute(statement), query_id, rows_max)
+            except duckdb.InterruptException:
+                error = QueryRefused(f"the query ran longer than {seconds_max:g} s and was stopped.", "Narrow it down.")
+                self._log(query_id, sql, started, error=str(error))
+                raise error from None
+            except duckdb.Error as failure:
+                self._log(query_id, sql, started, error=_first_line(failure))
+                raise WarehouseError(_first_line(failure)) from None
+            finally:
+                watchdog.cancel()
+                _quietly(cursor.rollback)
+        self._log(query_id, sql, started, rows=len(answer.rows))
+        return answer
+
+    def count(self) -> int:
+        return int(self.query(f"SELECT count(*) FROM {STREAM}").rows[0][0])
+
+    def data_as_of(self) -> datetime | None:
+        newest = self.query(f"SELECT max(ts) FROM {STREAM}").rows[0][0]
+        return None if newest is None else newest.replace(tzinfo=UTC)
+
+    def compact(self) -> None:
+        with self._writing, _translated():
+            self._connection.execute("SET max_vacuum_tasks = 100")
+            try:
+                self._connection.execute("CREATE OR REPLACE TABLE _compacted AS SELECT now() AS at")
+                self._connection.execute("CHECKPOINT")
+            finally:
+                self._connection.execute("SET max_vacuum_tasks = 0")
+
+    def close(self) -> None:
+        with self._writing:
+            self._connection.close()
+
+    def _log(self, query_id: str, sql: str, started: datetime, *, rows: int | None = None, error: str | None = None) -> None:
+        """Every question is in the query log, answered or not, with QUERY_HISTORY's own columns."""
+        ended = self._clock.now()
+        with self._writing:
+            _quietly(lambda: self._connection.execute(
+                """INSERT INTO QUERY_HISTORY (query_id, query_tag, query_text, database_name, schema_name,
+                   execution_status, error_message, start_time, end_time, total_elapsed_time, rows_produced)
+                   VALUES (?, ?, ?, 'warehouse', 'main', ?, ?, ?, ?, ?, ?)""",
+                [query_id, f"cdesk:{query_id}", sql, "FAIL" if error else "SUCCESS", error,
+                 started.replace(tzinfo=None), ended.replace(tzinfo=None),
+                 round((ended - started).total_seconds() * 1000), rows],
+            ))
+
+
+def _open(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    try:
+        connection = duckdb.connect(str(path), config={
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+            "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "max_vacuum_tasks": "0",  # a checkpoint that rewrites row groups stalls commits for seconds
+        })
+        connection.execute("SET enable_external_access = false")
+        return connection
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise WarehouseBusy(
+                f"another process is using {path}.", "Wait for it to end, or ask it: `cdesk status`."
+            ) from None
+        raise WarehouseError(f"cannot open {path}: {_first_line(error)}") from None
+    except duckdb.Error as error:
+        raise WarehouseError(f"cannot open {path}: {_first_line(error)}") from None
+
+
+def _one_select(sql: str) -> str:
+    """The text of exactly one SELECT. DuckDB's own parser decides, so nothing hides behind a comment."""
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryRefused(f"this is not SQL: {_first_line(error)}", "See `cdesk sql --help` for examples.") from None
+    if len(statements) != 1:
+        raise QueryRefused(f"one statement at a time, not {len(statements)}.")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise QueryRefused(
+            f"only SELECT is allowed here, not {statements[0].type.name}.", "The warehouse is read-only for questions."
+        )
+    return statements[0].query
+
+
+def _fetch(cursor: duckdb.DuckDBPyConnection, query_id: str, rows_max: int | None) -> Answer:
+    description = cursor.description or []
+    rows = cursor.fetchall() if rows_max is None else cursor.fetchmany(rows_max)
+    return Answer(tuple(c[0] for c in description), tuple(str(c[1]) for c in description), rows, query_id)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _quietly(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except duckdb.Error:
+        return
+
+
+class _translated:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: Iterable[object] | None) -> None:
+        if isinstance(error, duckdb.Error):
+            raise WarehouseError(_first_line(error)) from error

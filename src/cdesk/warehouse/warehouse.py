@@ -1,0 +1,64 @@
+"""What every warehouse does for the rest of the house, whichever engine it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from cdesk.activity.model import Activity
+
+STREAM = "CLAUDE_STREAM_V2"
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """inserted: new facts · updated: known facts that now say more · unchanged: known facts told again"""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Merged) -> Merged:
+        return Merged(
+            self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Columns by name and type, rows in order, and the id under which the query log knows the question."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    query_id: str
+
+
+class Warehouse(Protocol):
+    def merge(self, activities: Sequence[Activity]) -> Merged:
+        """Every fact is there once afterwards, committed. Raises WarehouseError; then nothing changed."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
+        """Rows of one trusted statement."""
+        ...
+
+    def ask(self, sql: str, *, query_id: str, rows_max: int, seconds_max: float) -> Answer:
+        """Rows of one statement from outside: read-only, no files, no settings. Raises QueryRefused."""
+        ...
+
+    def count(self) -> int:
+        """Activities in the stream."""
+        ...
+
+    def data_as_of(self) -> datetime | None:
+        """`ts` of the newest activity, UTC."""
+        ...
+
+    def compact(self) -> None:
+        """Puts small row groups together; for quiet moments."""
+        ...
+
+    def close(self) -> None: ...
