@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import json
 import re
@@ -401,3 +402,10 @@ class TestQuality:
         changed = [clean for line in lines if (clean := redactor.line(line)) is not line]
         assert len(changed) <= len(lines) / 200
         assert all(json.loads(line) for line in changed)
+
+
+def test_the_examples_of_the_page_run() -> None:
+    """docs/governance.md says what happens."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "governance.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried and not failed

@@ -144,6 +144,10 @@ class PriceBook:
         price = self.find(model, on)
         return None if price is None else cost_at(price, usage)
 
+    def over(self, other: "PriceBook") -> "PriceBook":
+        """This book's models, and the other's for names that this one does not list at all."""
+        return PriceBook({**other._models, **self._models})
+
     def _match(self, model: str) -> tuple[DatedPrice, ...]:
         exact = self._answers_to.get(model)
         if exact is not None:

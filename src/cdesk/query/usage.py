@@ -1,8 +1,8 @@
 """Tokens and dollars by day, week, month, session, project, model, tool or user.
 
 Counted is what ccusage counts (`is_counted`), each response once. The default price is the dated book's, as it was
-recorded with each response; with a price book of the asker's own, every response is priced anew, exactly: responses
-small enough that no tier can apply are priced as sums, the others one by one.
+recorded with each response; with a price book of the asker's own (the dated book stands behind it for models it does
+not list), every response is priced anew, exactly: responses small enough that no tier can apply are priced as sums, the others one by one.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ class Usages:
         if by == "tool":
             return self._tools(when, parameters, timezone)
         key = _KEYS[by][1].format(day=day)
+        prices = prices.over(self._prices) if prices else None
         single = f"CASE WHEN total_tokens > {prices.linear_tokens_max} THEN activity_id END" if prices else "NULL"
         rows: dict[str, Row] = {}
         sql = _SQL.format(key=key, single=single, when=when)

@@ -37,6 +37,7 @@ _UNCOUNTED = re.compile(
     rb'"(?:id|cwd|model|speed|costUSD|version|sessionId|requestId|isApiErrorMessage'
     rb'|cache_read_input_tokens|cache_creation_input_tokens)":null'
 )
+_COUNTED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?(?:Z|[+-]\d\d:\d\d)")
 _SEMVER = re.compile(r"\d+\.\d+\.\d")
 _COMMAND = re.compile(r"<command-name>\s*/?([^<]*?)\s*</command-name>")
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -229,7 +230,9 @@ class Interpreter:
                 "forked_from": None if claimed == session else claimed,
             })  # fmt: skip
 
-    def _response(self, line: Line, message: dict[str, Any], request: Any, sidechain: Any) -> None:
+    def _response(
+        self, line: Line, message: dict[str, Any], request: Any, sidechain: Any, at: Any = None
+    ) -> None:
         usage = message["usage"] if isinstance(message.get("usage"), dict) else {}
         tokens = _tokens(usage)
         if line.is_api_error_message is True:
@@ -250,7 +253,7 @@ class Interpreter:
             "effort": _text(line.effort), "response_text": shorten(text) if text else None,
             "response_length": len(text) if text else None,
             "cost_usd": cost, "is_priced": cost is not None,
-            "is_counted": self._is_counted(line, message, request, usage),
+            "is_counted": self._is_counted(line, message, request, usage, at or line.timestamp),
             "is_sidechain": sidechain is True,
             "max_tokens": self._limits.get(_text(line.request_ref) or ""),
         }, also=alone, revenue=cost)  # fmt: skip
@@ -334,7 +337,7 @@ class Interpreter:
         if isinstance(message, dict) and isinstance(message.get("usage"), dict) and at is not None:
             self._at = at
             bare = msgspec.structs.replace(line, version=None, session_id=None, uuid=outer.get("uuid"))
-            self._response(bare, message, outer.get("requestId"), outer.get("isSidechain"))
+            self._response(bare, message, outer.get("requestId"), outer.get("isSidechain"), outer.get("timestamp"))
 
     def _request(self, line: Line) -> None:
         limit = _count(line.params.get("max_tokens")) if isinstance(line.params, dict) else None
@@ -583,10 +586,14 @@ class Interpreter:
         )  # fmt: skip
         return self._prices.cost(model, usage, self._at.date())
 
-    def _is_counted(self, line: Line, message: dict[str, Any], request: Any, usage: dict[str, Any]) -> bool:
+    def _is_counted(
+        self, line: Line, message: dict[str, Any], request: Any, usage: dict[str, Any], at: Any
+    ) -> bool:
         """ccusage's rule (`adapter/claude/daily.rs`): which lines its reports count."""
         raw = self._raw
         if USAGE_MARKER not in raw or (b":null" in raw and _UNCOUNTED.search(raw)):
+            return False
+        if not isinstance(at, str) or not _COUNTED_TIME.fullmatch(at):
             return False
         if any(_count(usage.get(name)) is None for name in ("input_tokens", "output_tokens")):
             return False

@@ -75,15 +75,13 @@ class Redactor:
     def _string(self, key: str | None, s: str) -> str:
         """One string of a JSON value: whole when its key names a secret, else by what it holds and its key says."""
         raw = s.encode("utf-8", "surrogatepass")
-        if key is not None and is_secret_field(key):
-            return self._field(s, raw)
+        if key is not None and is_secret_field(key) and not is_trivial(raw):
+            return s if self._marker.is_mark(raw) else self._whole(raw)
         prefix = b"" if key is None else b'"' + key.encode("utf-8", "surrogatepass") + b'": "'
         clean = self._clean(raw, prefix)
         return s if clean is raw else clean.decode("utf-8", "surrogatepass")
 
-    def _field(self, s: str, raw: bytes) -> str:
-        if is_trivial(raw) or self._marker.is_mark(raw):
-            return s
+    def _whole(self, raw: bytes) -> str:
         self.counts[FIELD_RULE] += 1
         return self._marker.mark(FIELD_RULE, raw).decode()
 

@@ -117,13 +117,14 @@ def _generic(match: bytes, value: bytes) -> bool:
 
 _CODE = re.compile(rb"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*\.?")
 _SCREAMING = re.compile(rb"[A-Z_]+")
+_ELIDED = re.compile(rb"(?i)x{6}|\*{4}|\.\.\.\Z")
 _PATH = re.compile(rb"(?:[~.]{0,2}|[A-Za-z]:)[\\/][^=]*")
 
 
 def _assignment(match: bytes, value: bytes) -> bool:
     """An unquoted value after `SOME_PASSWORD=`: anything but a template, a name in code, or a path."""
     name = match[: match.rfind(value)]
-    if is_trivial(value) or _PATH.fullmatch(value) or _SCREAMING.fullmatch(value):
+    if is_trivial(value) or _ELIDED.search(value) or _PATH.fullmatch(value) or _SCREAMING.fullmatch(value):
         return False
     if _PUBLIC.search(name):
         return False
