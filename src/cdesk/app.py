@@ -16,12 +16,15 @@ from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
 from cdesk.capture.follow import Follower
+from cdesk.capture.gate import Gate
 from cdesk.capture.intake import Intake
 from cdesk.capture.person import person
 from cdesk.capture.transcript import claude_dirs
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
 from cdesk.errors import CdeskError, WarehouseError
+from cdesk.governance.key import load_or_make_key
+from cdesk.governance.redaction import Redactor
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.reader import Depth
@@ -63,8 +66,11 @@ class Producer:
             segment_seconds_max=settings.queue.segment_seconds_max,
             bytes_max=settings.queue.bytes_max,
         )
-        self.dead = DeadLetters(home.dead, clock=clock)
-        self.intake = Intake(self.writer)
+        key = load_or_make_key(home.key)
+        redactor = Redactor(key)
+        self.dead = DeadLetters(home.dead, redact=redactor.line, clock=clock)
+        self.gate = Gate(self.writer, redactor.line, settings.consent, key)
+        self.intake = Intake(self.gate)
 
     def close(self) -> None:
         self.writer.close()
@@ -90,7 +96,7 @@ class App(Producer):
         self.usages = Usages(self.warehouse, self.prices)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.claude_dirs = _dirs(settings, environment)
-        self._backfill = Backfill(person(settings.person, home.path), self.prices, self.writer, self.dead, self._pace)
+        self._backfill = Backfill(person(settings.person, home.path), self.prices, self.gate, self.dead, self._pace)
         self._follower: Follower | None = None
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()

@@ -4,6 +4,7 @@
     [claude]   dirs = ["~/.claude"]
     [service]  port = 4740
     [queue]    segment_bytes_max = 52428800    segment_seconds_max = 60    bytes_max = 2147483648
+    [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
 
 Unknown sections and keys are errors, so that a typing mistake is not silently without effect.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from cdesk.errors import ConfigError
+from cdesk.governance.consent import Consent
 
 DEFAULT_PORT = 4740
 SAMPLE_SUFFIX = "-sample"
@@ -48,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claude: ClaudeSettings = ClaudeSettings()
     service: ServiceSettings = ServiceSettings()
     queue: QueueSettings = QueueSettings()
+    consent: Consent = Consent()
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -74,6 +77,11 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def token(self) -> Path:
         return self.path / "token"
+
+    @property
+    def key(self) -> Path:
+        """32 random bytes: what fingerprints of secrets are made with."""
+        return self.path / "key"
 
     @property
     def service(self) -> Path:

@@ -25,7 +25,12 @@ class BadLine(ValueError):
 
 def encode(activity: Activity) -> bytes:
     """One line, newline included."""
-    return seal(_encoder.encode(activity))
+    return seal(pack(activity))
+
+
+def pack(activity: Activity) -> bytes:
+    """The activity as a JSON object, not yet a line."""
+    return _encoder.encode(activity)
 
 
 def seal(json_object: bytes) -> bytes:

@@ -6,10 +6,11 @@ The kind names the identity rule below, and the parts come from the fact itself;
 and a telemetry record about one tool call therefore meet in one row. UUID version 8 is the variant that
 RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons for each rule:
 
-    response    message id + request id          also: message id alone (side chats replay under new requests)
+    response    message id + request id          also: message id alone (side chats replay under new requests);
+                message id alone in a side chain also: request id alone (all that telemetry knows)
     tool        tool_use_id
     file        tool_use_id + path
-    prompt      line uuid                        also: prompt id (what a hook knows)
+    prompt      line uuid                        also: prompt id (all that a hook knows)
     session     session id + what happened to it
     agent       subagent id + what happened to it
     line        line uuid                        every other threaded line

@@ -22,13 +22,13 @@ SCHEMA_VERSION = 2
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={
-    "also_id": "_also_id", "identity": "_identity", "org_id": "_org_id", "session_id": "_session_id",
+    "also_id": "_also_id", "also_id_2": "_also_id_2", "identity": "_identity", "org_id": "_org_id", "session_id": "_session_id",
     "source": "_source", "query_tag": "_query_tag",
 }):
     """What one source observed of one fact.
 
     activity_id            UUID text, derived from what the fact is (`identity.py`), never from who told us
-    also_id                a second name of the same fact that another source may know it by
+    also_id, also_id_2     other names of the same fact, which another source may know it by
     identity               the caller's own id, kept as given, for facts handed in through `emit`
     ts                     UTC, microseconds, from the source
     customer               the person: configured identity, else git e-mail, else OS user
@@ -48,6 +48,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     feature_json: Features
     source: Source
     also_id: str | None = None
+    also_id_2: str | None = None
     identity: str | None = None
     anonymous_customer_id: str | None = None
     revenue_impact: float | None = None

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdesk.activity.codec import encode
 from cdesk.activity.model import Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.bookmarks import Bookmarks
+from cdesk.capture.gate import Gate
 from cdesk.capture.transcript import TranscriptFile, find
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
-from cdesk.queue.writer import Writer
 
 
 @dataclass(slots=True)
@@ -33,11 +32,11 @@ class Backfill:
     """`pace` is called after every piece, so that the queue's owner may hold a fast reader back."""
 
     def __init__(
-        self, person: Person, prices: PriceBook, writer: Writer, dead: DeadLetters, pace: Callable[[], None]
+        self, person: Person, prices: PriceBook, gate: Gate, dead: DeadLetters, pace: Callable[[], None]
     ) -> None:
         self._person = person
         self._prices = prices
-        self._writer = writer
+        self._gate = gate
         self._dead = dead
         self._pace = pace
 
@@ -75,7 +74,7 @@ class Backfill:
         file = TranscriptFile(path, self._person, self._prices)
         try:
             for chunk in file.read(bookmarks.get(file.name) if resume else None):
-                self._writer.append(map(encode, chunk.activities))
+                self._gate.admit(chunk.activities)
                 self._dead.put_all(chunk.rejected)
                 bookmarks.put(file.name, chunk.bookmark)
                 progress.lines += chunk.lines

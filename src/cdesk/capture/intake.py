@@ -15,10 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from cdesk.activity.codec import encode
 from cdesk.activity.identity import activity_id
 from cdesk.activity.model import Activity
-from cdesk.queue.writer import LINE_BYTES_MAX, Writer
+from cdesk.capture.gate import Gate
+from cdesk.queue.writer import LINE_BYTES_MAX
 
 TEXT_MAX = 1_000
 _REQUIRED = ("activity", "ts", "customer", "feature_json")
@@ -48,7 +48,7 @@ class Unacceptable(ValueError):
 class Intake:
     """Raises QueueFull or QueueError when the queue cannot take them; then none was taken."""
 
-    writer: Writer
+    gate: Gate
 
     def take_lines(self, lines: Iterable[bytes]) -> Receipt:
         """NDJSON: one object a line; blank lines are passed over and not counted."""
@@ -63,12 +63,13 @@ class Intake:
         rejected: list[Rejection] = []
         for index, thing in enumerate(given):
             try:
-                accepted.append(encode(activity(thing)))
-                if len(accepted[-1]) > LINE_BYTES_MAX:
-                    raise Unacceptable(f"it has {len(accepted.pop()):,} bytes; the limit is {LINE_BYTES_MAX:,}")
+                lines = self.gate.lines([activity(thing)])
+                if any(len(line) > LINE_BYTES_MAX for line in lines):
+                    raise Unacceptable(f"it has over {LINE_BYTES_MAX:,} bytes, which is the limit")
+                accepted += lines or [b""]
             except Unacceptable as error:
                 rejected.append(Rejection(index, str(error)))
-        self.writer.append(accepted)
+        self.gate.writer.append(accepted)
         return Receipt(len(accepted), rejected)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -38,7 +38,10 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
 class DeadLetters:
     """The letters of one home. Putting the same line from the same place again changes nothing."""
 
-    def __init__(self, folder: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, folder: Path, *, redact: Callable[[bytes], bytes] = lambda line: line, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._redact = redact
         self._path = folder / "letters.ndjson"
         self._clock = clock
         self._known: set[str] | None = None
@@ -58,7 +61,7 @@ class DeadLetters:
             known.add(digest)
             fresh.append(msgspec.json.encode(_Kept(
                 digest=digest, reason=letter.reason, source=letter.source, offset=letter.offset,
-                size=len(letter.line), at=self._clock.now().isoformat(), line=letter.line[:LINE_KEPT_BYTES],
+                size=len(letter.line), at=self._clock.now().isoformat(), line=self._redact(letter.line[:LINE_KEPT_BYTES]),
             )) + b"\n")
         if fresh and self._size() < LETTERS_BYTES_MAX:
             handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

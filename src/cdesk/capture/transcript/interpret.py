@@ -25,11 +25,12 @@ from cdesk.activity.identity import activity_id
 from cdesk.activity.merge import join
 from cdesk.activity.model import JSON, Activity, Features, Person
 from cdesk.activity.pricing import PriceBook, Usage
+from cdesk.capture.lenient import as_count, as_number, as_text, as_time, text_hash
+from cdesk.capture.outcome import file_changes, mcp_names, measure, plain, tool_category
 from cdesk.capture.shorten import shorten, shorten_all
 
 OPEN_CALLS_MAX = 1_000
 OPEN_RESPONSES_MAX = 64
-COUNT_MAX = 2**53
 
 USAGE_MARKER = b'"usage":{'
 """ccusage counts only lines that contain these bytes, as Claude Code writes them."""
@@ -51,15 +52,6 @@ SYSTEM_LINES = frozenset({
     None, "compact_boundary", "stop_hook_summary", "local_command", "api_error", "turn_duration", "away_summary",
     "informational", "microcompact_boundary", "init",
 })  # fmt: skip
-
-TOOL_CATEGORIES = {
-    **dict.fromkeys(("Read", "Write", "Edit", "MultiEdit", "NotebookEdit", "NotebookRead"), "file"),
-    **dict.fromkeys(("Grep", "Glob", "LS", "WebSearch", "ToolSearch"), "search"),
-    **dict.fromkeys(("Bash", "BashOutput", "KillShell", "KillBash", "Monitor"), "execute"),
-    **dict.fromkeys(("WebFetch",), "analyze"),
-    **dict.fromkeys(("Agent", "Task", "Workflow", "SendMessage", "TaskStop"), "agent"),
-    **dict.fromkeys(("TodoWrite", "TaskCreate", "TaskUpdate", "TaskList", "ExitPlanMode", "EnterPlanMode"), "plan"),
-}
 
 
 class Thread(msgspec.Struct, omit_defaults=True):
@@ -169,8 +161,8 @@ class Interpreter:
         except (ValueError, RecursionError) as error:
             return f"not valid JSON: {_one_line(error)}"
         self._raw, self._line = raw, line
-        self._session_id = _text(line.session_id) or self._session_id
-        at = _time(line.timestamp)
+        self._session_id = as_text(line.session_id) or self._session_id
+        at = as_time(line.timestamp)
         if at is None:
             return self._timeless(line)
         self._at = self._last_at = at
@@ -185,7 +177,7 @@ class Interpreter:
             self._totals(line)
         elif kind in ("custom-title", "summary", "ai-title") and self._last_at is not None:
             self._at = self._last_at
-            self._title(_text(line.custom_title) or _text(line.summary))
+            self._title(as_text(line.custom_title) or as_text(line.summary))
         elif kind in ("user", "assistant", "system", "attachment") or line.message is not None:
             return "the line has no valid timestamp" if kind not in ("api-request-blob",) else None
         elif kind not in STATE_LINES:
@@ -217,16 +209,16 @@ class Interpreter:
 
     def _introduce(self, line: Line) -> None:
         """The first line of a session, or of a subagent, says that it began."""
-        if (agent := _text(line.agent_id)) and agent != self._agent:
+        if (agent := as_text(line.agent_id)) and agent != self._agent:
             self._agent = agent
             self._subagent_started(agent)
         session = self._own_session()
         if session and session != self._session and line.is_sidechain is not True and not self._is_copied():
             self._session = session
-            claimed = _text(line.session_id)
+            claimed = as_text(line.session_id)
             self._add("session_started", activity_id("session", session, "started"), {
-                "session_id": session, "event_type": "start", "entrypoint": _text(line.entrypoint),
-                "permission_mode": _text(line.permission_mode),
+                "session_id": session, "event_type": "start", "entrypoint": as_text(line.entrypoint),
+                "permission_mode": as_text(line.permission_mode),
                 "forked_from": None if claimed == session else claimed,
             })  # fmt: skip
 
@@ -239,24 +231,25 @@ class Interpreter:
             self._api_error(line, message)
         if message.get("model") == "<synthetic>" and not tokens.get("total_tokens"):
             return
-        message_id, request_id = _text(message.get("id")), _text(request)
+        message_id, request_id = as_text(message.get("id")), as_text(request)
         key = activity_id("response", message_id, request_id or "") if message_id else self._line_id()
         alone = activity_id("response", message_id) if message_id else None
         if sidechain is True and alone is not None:
             key, alone = alone, None
+        asked = activity_id("request", request_id) if request_id else None
         text = self._response_text(key, line, message)
         cost = self._cost(message.get("model"), tokens)
         self._add("claude_responded", key, {
             **tokens,
-            "model": _text(message.get("model")), "message_id": message_id, "request_id": request_id,
-            "requested_model": _text(line.requested_model), "stop_reason": _text(message.get("stop_reason")),
-            "effort": _text(line.effort), "response_text": shorten(text) if text else None,
+            "model": as_text(message.get("model")), "message_id": message_id, "request_id": request_id,
+            "requested_model": as_text(line.requested_model), "stop_reason": as_text(message.get("stop_reason")),
+            "effort": as_text(line.effort), "response_text": shorten(text) if text else None,
             "response_length": len(text) if text else None,
             "cost_usd": cost, "is_priced": cost is not None,
             "is_counted": self._is_counted(line, message, request, usage, at or line.timestamp),
             "is_sidechain": sidechain is True,
-            "max_tokens": self._limits.get(_text(line.request_ref) or ""),
-        }, also=alone, revenue=cost)  # fmt: skip
+            "max_tokens": self._limits.get(as_text(line.request_ref) or ""),
+        }, also=alone, also_2=asked, revenue=cost)  # fmt: skip
         for block in _blocks(message):
             if block.get("type") in ("tool_use", "server_tool_use"):
                 self._tool_use(block, message_id)
@@ -270,7 +263,7 @@ class Interpreter:
             return
         content = message.get("content")
         text = content if isinstance(content, str) else "\n".join(
-            t for b in blocks if b.get("type") == "text" and (t := _text(b.get("text"))) is not None
+            t for b in blocks if b.get("type") == "text" and (t := as_text(b.get("text"))) is not None
         )  # fmt: skip
         images = sum(1 for block in blocks if block.get("type") == "image")
         if text or images:
@@ -278,7 +271,7 @@ class Interpreter:
 
     def _prompt(self, line: Line, text: str, images: int) -> None:
         kind = _prompt_kind(line, text)
-        prompt_id = _text(line.prompt_id)
+        prompt_id = as_text(line.prompt_id)
         if kind not in ("human", "command", "bash"):
             self._add("message_injected", self._line_id(), {
                 "kind": kind, "text": shorten(text), "length": len(text), "prompt_id": prompt_id,
@@ -286,9 +279,9 @@ class Interpreter:
             return
         command = _COMMAND.search(text) if kind == "command" else None
         self._add("user_asked", self._line_id("prompt"), {
-            "prompt_text": shorten(text), "prompt_hash": _hash(text), "prompt_length": len(text),
+            "prompt_text": shorten(text), "prompt_hash": text_hash(text), "prompt_length": len(text),
             "prompt_id": prompt_id, "prompt_kind": kind, "command_name": command[1] if command else None,
-            "prompt_source": _text(line.prompt_source), "permission_mode": _text(line.permission_mode),
+            "prompt_source": as_text(line.prompt_source), "permission_mode": as_text(line.permission_mode),
             "image_count": images,
         }, also=activity_id("prompt-id", prompt_id) if prompt_id and not self._is_copied() else None)  # fmt: skip
 
@@ -297,34 +290,34 @@ class Interpreter:
             case "compact_boundary":
                 facts = line.compact_metadata if isinstance(line.compact_metadata, dict) else {}
                 self._session_fact("context_compacted", "compaction", self._line_id(), {
-                    "trigger": _text(facts.get("trigger")), "pre_tokens": _count(facts.get("preTokens")),
-                    "post_tokens": _count(facts.get("postTokens")), "duration_ms": _number(facts.get("durationMs")),
+                    "trigger": as_text(facts.get("trigger")), "pre_tokens": as_count(facts.get("preTokens")),
+                    "post_tokens": as_count(facts.get("postTokens")), "duration_ms": as_number(facts.get("durationMs")),
                 })  # fmt: skip
             case "turn_duration":
                 self._session_fact("turn_completed", "turn", self._line_id(), {
-                    "duration_ms": _number(line.duration_ms), "message_count": _count(line.message_count),
+                    "duration_ms": as_number(line.duration_ms), "message_count": as_count(line.message_count),
                 })  # fmt: skip
             case "api_error":
                 error = line.error if isinstance(line.error, dict) else {}
                 self._add("api_request_failed", self._line_id(), {
-                    "request_id": _text(error.get("requestId")), "status": _count(error.get("status")),
-                    "error_type": _error_type(error), "error": shorten(_text(error.get("message")) or ""),
-                    "retry_attempt": _count(line.retry_attempt), "retry_in_ms": _number(line.retry_in_ms),
+                    "request_id": as_text(error.get("requestId")), "status": as_count(error.get("status")),
+                    "error_type": _error_type(error), "error": shorten(as_text(error.get("message")) or ""),
+                    "retry_attempt": as_count(line.retry_attempt), "retry_in_ms": as_number(line.retry_in_ms),
                 })  # fmt: skip
             case known if known not in SYSTEM_LINES:
                 self._unknown(line)
 
     def _attachment(self, line: Line) -> None:
         attachment = line.attachment if isinstance(line.attachment, dict) else {}
-        kind = _text(attachment.get("type")) or ""
+        kind = as_text(attachment.get("type")) or ""
         if kind.startswith("hook_") and "hookEvent" in attachment and kind not in ("hook_additional_context",):
             self._add("hook_ran", self._line_id(), {
                 "event_type": "hook_ran", "severity": "warning" if "error" in kind else "info",
-                "hook_event": _text(attachment.get("hookEvent")), "hook_name": _text(attachment.get("hookName")),
-                "outcome": kind.removeprefix("hook_"), "exit_code": _count(attachment.get("exitCode")),
-                "duration_ms": _number(attachment.get("durationMs")),
+                "hook_event": as_text(attachment.get("hookEvent")), "hook_name": as_text(attachment.get("hookName")),
+                "outcome": kind.removeprefix("hook_"), "exit_code": as_count(attachment.get("exitCode")),
+                "duration_ms": as_number(attachment.get("durationMs")),
             })  # fmt: skip
-        elif kind == "queued_command" and (text := _text(attachment.get("prompt"))):
+        elif kind == "queued_command" and (text := as_text(attachment.get("prompt"))):
             is_human = attachment.get("commandMode") in (None, "prompt") and not text.startswith("<task-notification>")
             self._prompt(line if is_human else msgspec.structs.replace(line, prompt_source="system"), text, 0)
 
@@ -333,29 +326,29 @@ class Interpreter:
         data = line.data if isinstance(line.data, dict) else {}
         outer = data.get("message") if isinstance(data.get("message"), dict) else {}
         message = outer.get("message") if isinstance(outer, dict) else None
-        at = _time(outer.get("timestamp")) if isinstance(outer, dict) else None
+        at = as_time(outer.get("timestamp")) if isinstance(outer, dict) else None
         if isinstance(message, dict) and isinstance(message.get("usage"), dict) and at is not None:
             self._at = at
             bare = msgspec.structs.replace(line, version=None, session_id=None, uuid=outer.get("uuid"))
             self._response(bare, message, outer.get("requestId"), outer.get("isSidechain"), outer.get("timestamp"))
 
     def _request(self, line: Line) -> None:
-        limit = _count(line.params.get("max_tokens")) if isinstance(line.params, dict) else None
-        if limit is not None and (name := _text(line.id)):
+        limit = as_count(line.params.get("max_tokens")) if isinstance(line.params, dict) else None
+        if limit is not None and (name := as_text(line.id)):
             self._limits[name] = limit
 
     def _totals(self, line: Line) -> None:
-        started, length = _number(line.start_time), _number(line.total_duration)
+        started, length = as_number(line.start_time), as_number(line.total_duration)
         session = self._own_session()
         if session is None or started is None or length is None or not 0 <= started + length < 4e12:
             return
         self._at = datetime.fromtimestamp((started + length) / 1000, UTC)
         usage = line.model_usage if isinstance(line.model_usage, dict) else {}
         self._session_fact("session_totalled", "totals", activity_id("session", session, "totalled"), {
-            "session_duration_ms": length, "total_cost_usd": _number(line.total_cost_usd),
-            "api_duration_ms": _number(line.total_api_duration),
-            "tool_duration_ms": _number(line.total_tool_duration), "lines_added": _count(line.total_lines_added),
-            "lines_removed": _count(line.total_lines_removed), "model_usage": usage,
+            "session_duration_ms": length, "total_cost_usd": as_number(line.total_cost_usd),
+            "api_duration_ms": as_number(line.total_api_duration),
+            "tool_duration_ms": as_number(line.total_tool_duration), "lines_added": as_count(line.total_lines_added),
+            "lines_removed": as_count(line.total_lines_removed), "model_usage": usage,
             "total_tokens": sum(_model_tokens(by_model) for by_model in usage.values()) or None,
         })  # fmt: skip
 
@@ -366,17 +359,17 @@ class Interpreter:
             self._session_fact("session_titled", "title", identity, {"title": shorten(title)})
 
     def _api_error(self, line: Line, message: dict[str, Any]) -> None:
-        text = "\n".join(t for block in _blocks(message) if (t := _text(block.get("text"))))
+        text = "\n".join(t for block in _blocks(message) if (t := as_text(block.get("text"))))
         self._add("api_request_failed", self._line_id(), {
-            "request_id": _text(line.request_id), "status": _count(line.api_error_status),
-            "error_type": _text(line.error), "error": shorten(text),
+            "request_id": as_text(line.request_id), "status": as_count(line.api_error_status),
+            "error_type": as_text(line.error), "error": shorten(text),
         })  # fmt: skip
 
     def _unknown(self, line: Line) -> None:
-        name = _text(line.type) or "none"
+        name = as_text(line.type) or "none"
         if name == "system":
-            name = f"system/{_text(line.subtype)}"
-        if self._last_at is None and _time(line.timestamp) is None:
+            name = f"system/{as_text(line.subtype)}"
+        if self._last_at is None and as_time(line.timestamp) is None:
             self._at = datetime.fromtimestamp(0, UTC)
         elif self._last_at is not None:
             self._at = self._last_at
@@ -389,15 +382,15 @@ class Interpreter:
     # -- tools -------------------------------------------------------------------------------------------------
 
     def _tool_use(self, block: dict[str, Any], message_id: str | None) -> None:
-        call, name = _text(block.get("id")), _text(block.get("name"))
+        call, name = as_text(block.get("id")), as_text(block.get("name"))
         if call is None or name is None:
             return
         self._calls[call] = (name, self._at)
-        server, tool = _mcp_names(name)
+        server, tool = mcp_names(name)
         given = block.get("input")
         self._add("tool_called", activity_id("tool", call), {
             "tool_name": name, "tool_use_id": call, "message_id": message_id,
-            "tool_category": "mcp" if server else TOOL_CATEGORIES.get(name),
+            "tool_category": tool_category(name),
             "parameters": shorten_all(given) if isinstance(given, dict) else None,
             "mcp_server": server, "mcp_tool": tool,
         })  # fmt: skip
@@ -407,107 +400,68 @@ class Interpreter:
             })  # fmt: skip
 
     def _tool_result(self, line: Line, block: dict[str, Any], result: Any) -> None:
-        call = _text(block.get("tool_use_id"))
+        call = as_text(block.get("tool_use_id"))
         if call is None:
             return
         name, started = self._calls.pop(call, (None, None))
         content = block.get("content")
-        size, kind = _measure(content)
+        size, kind = measure(content)
         success = block.get("is_error") is not True
         details = result if isinstance(result, dict) else {}
-        told = _number(details.get("durationMs")) or _number(details.get("totalDurationMs"))
+        told = as_number(details.get("durationMs")) or as_number(details.get("totalDurationMs"))
         latency = told if told is not None else _elapsed(started, self._at)
-        error = None if success else shorten(_plain(content))
+        error = None if success else shorten(plain(content))
         permission = line.permission_decision if isinstance(line.permission_decision, dict) else {}
         outcome: Features = {"success": success, "latency_ms": latency, "error": error}
         self._add("tool_called", activity_id("tool", call), {
             **outcome, "tool_use_id": call, "tool_name": name, "result_size": size, "result_type": kind,
-            "error_type": None if success else _text(line.tool_denial_kind) or "error",
+            "error_type": None if success else as_text(line.tool_denial_kind) or "error",
             "interrupted": details.get("interrupted") if isinstance(details.get("interrupted"), bool) else None,
-            "permission_decision": _text(permission.get("decision")),
-            "permission_source": _text(permission.get("source")),
-            "subagent_id": _text(details.get("agentId")), "prompt_id": _text(line.prompt_id),
+            "permission_decision": as_text(permission.get("decision")),
+            "permission_source": as_text(permission.get("source")),
+            "subagent_id": as_text(details.get("agentId")), "prompt_id": as_text(line.prompt_id),
         }, at=started)  # fmt: skip
-        if name and (server := _mcp_names(name)[0]):
+        if name and (server := mcp_names(name)[0]):
             self._add("mcp_called", activity_id("mcp", call), {
                 **outcome, "tool_use_id": call, "mcp_server": server, "context_size": size,
             }, at=started)  # fmt: skip
         if success and details:
-            self._file(call, details)
+            self._files(call, details)
             self._subagent_result(call, details)
 
-    def _file(self, call: str, details: dict[str, Any]) -> None:
-        file = details.get("file")
-        if isinstance(file, dict) and (path := _text(file.get("filePath"))):
-            self._file_fact("file_read", "read", call, path, {
-                "lines_affected": _count(file.get("numLines")), "bytes_after": _count(file.get("originalSize")),
-            })  # fmt: skip
-            return
-        path = _text(details.get("filePath")) or _text(details.get("notebook_path"))
-        if path is None or details.get("isAgent") is not None or "plan" in details:
-            return
-        added, removed = _patch_size(details.get("structuredPatch"))
-        before, content = details.get("originalFile"), details.get("content")
-        changes: Features = {
-            "lines_added": added, "lines_removed": removed, "bytes_before": _bytes(before),
-            "user_modified": details.get("userModified") if isinstance(details.get("userModified"), bool) else None,
-        }
-        if details.get("type") == "create":
-            lines = _line_count(content)
-            self._file_fact("file_created", "create", call, path, {
-                **changes, "lines_added": lines, "lines_affected": lines, "bytes_before": 0,
-                "bytes_after": _bytes(content),
-            })  # fmt: skip
-        elif details.get("type") == "update":
-            self._file_fact("file_written", "write", call, path, {
-                **changes, "lines_affected": _sum(added, removed), "bytes_after": _bytes(content),
-            })  # fmt: skip
-        else:
-            changes["lines_affected"] = _sum(added, removed)
-            if isinstance(before, str) and isinstance(details.get("oldString"), str):
-                new = str(details.get("newString") or "")
-                times = -1 if details.get("replaceAll") is True else 1
-                changes["bytes_after"] = _bytes(before.replace(details["oldString"], new, times))
-            elif isinstance(details.get("updated_file"), str):
-                changes["bytes_before"] = _bytes(details.get("original_file"))
-                changes["bytes_after"] = _bytes(details["updated_file"])
-            self._file_fact("file_edited", "edit", call, path, changes)
-
-    def _file_fact(self, activity: str, operation: str, call: str, path: str, features: Features) -> None:
-        suffix = Path(path).suffix.lower().lstrip(".")
-        self._add(activity, activity_id("file", call, path), {
-            "operation": operation, "file_path": path, "file_type": suffix or None, "success": True,
-            "tool_use_id": call, **features,
-        })  # fmt: skip
+    def _files(self, call: str, details: dict[str, Any]) -> None:
+        for change in file_changes(details):
+            features = {"tool_use_id": call, **change.features}
+            self._add(change.activity, activity_id("file", call, change.path), features)
 
     # -- subagents ---------------------------------------------------------------------------------------------
 
     def _subagent_started(self, agent: str) -> None:
         meta = self._meta(agent)
         self._add("subagent_started", self._agent_key(agent, "started"), {
-            "subagent_id": agent, "agent_type": _text(meta.get("agentType")),
-            "tool_use_id": _text(meta.get("toolUseId")), "parent_agent_id": _text(meta.get("parentAgentId")),
-            "description": _text(meta.get("description")), "spawn_depth": _count(meta.get("spawnDepth")),
-            "model": _text(meta.get("model")),
+            "subagent_id": agent, "agent_type": as_text(meta.get("agentType")),
+            "tool_use_id": as_text(meta.get("toolUseId")), "parent_agent_id": as_text(meta.get("parentAgentId")),
+            "description": as_text(meta.get("description")), "spawn_depth": as_count(meta.get("spawnDepth")),
+            "model": as_text(meta.get("model")),
         })  # fmt: skip
 
     def _subagent_result(self, call: str, details: dict[str, Any]) -> None:
-        agent = _text(details.get("agentId"))
+        agent = as_text(details.get("agentId"))
         link: Features = {
-            "tool_use_id": call, "agent_type": _text(details.get("agentType")) or _text(details.get("agent_type")),
-            "description": _text(details.get("description")),
+            "tool_use_id": call, "agent_type": as_text(details.get("agentType")) or as_text(details.get("agent_type")),
+            "description": as_text(details.get("description")),
         }
         if agent is not None:
             self._add("subagent_started", self._agent_key(agent, "started"), {
-                "subagent_id": agent, **link, "model": _text(details.get("resolvedModel")),
+                "subagent_id": agent, **link, "model": as_text(details.get("resolvedModel")),
             })  # fmt: skip
         if "totalToolUseCount" in details or "totalTokens" in details:
             key = self._agent_key(agent, "completed") if agent else activity_id("agent", call, "completed")
             self._add("subagent_completed", key, {
-                "subagent_id": agent or call, **link, "status": _text(details.get("status")),
-                "total_tokens": _count(details.get("totalTokens")),
-                "total_tool_uses": _count(details.get("totalToolUseCount")),
-                "duration_ms": _number(details.get("totalDurationMs")),
+                "subagent_id": agent or call, **link, "status": as_text(details.get("status")),
+                "total_tokens": as_count(details.get("totalTokens")),
+                "total_tool_uses": as_count(details.get("totalToolUseCount")),
+                "duration_ms": as_number(details.get("totalDurationMs")),
             })  # fmt: skip
 
     def _agent_key(self, agent: str, what: str) -> str:
@@ -529,7 +483,7 @@ class Interpreter:
 
     def _add(
         self, activity: str, key: str, features: Features, *,
-        also: str | None = None, revenue: float | None = None, at: datetime | None = None,
+        also: str | None = None, also_2: str | None = None, revenue: float | None = None, at: datetime | None = None,
     ) -> None:  # fmt: skip
         line = self._line
         known = {name: value for name, value in features.items() if value is not None}
@@ -542,7 +496,7 @@ class Interpreter:
         if "is_sidechain" not in known and isinstance(line.is_sidechain, bool):
             known["is_sidechain"] = line.is_sidechain
         seen = Activity(
-            activity_id=key, also_id=also, ts=at or self._at, activity=activity, customer=self._person.customer,
+            activity_id=key, also_id=also, also_id_2=also_2, ts=at or self._at, activity=activity, customer=self._person.customer,
             anonymous_customer_id=self._person.anonymous_customer_id, org_id=self._person.org_id,
             session_id=self._own_session(), feature_json=known, revenue_impact=revenue, source="transcript",
         )  # fmt: skip
@@ -550,26 +504,26 @@ class Interpreter:
         self._batch[key] = seen if before is None else join(before, seen)
 
     def _line_id(self, kind: str = "line") -> str:
-        uuid = _text(self._line.uuid)
+        uuid = as_text(self._line.uuid)
         if uuid is None:
             return activity_id("content", sha256(self._raw).hexdigest())
         return activity_id(kind, uuid)
 
     def _own_session(self) -> str | None:
         """The session it happened in: for a response copied into a fork, the origin's."""
-        return _text(self._line.request_session_id) or self._session_id
+        return as_text(self._line.request_session_id) or self._session_id
 
     def _is_copied(self) -> bool:
         """A line older than one already read stands in a fork's copy of its origin."""
-        return _text(self._line.request_session_id) is not None
+        return as_text(self._line.request_session_id) is not None
 
     def _response_text(self, key: str, line: Line, message: dict[str, Any]) -> str:
-        texts = [t for b in _blocks(message) if b.get("type") == "text" and (t := _text(b.get("text")))]
+        texts = [t for b in _blocks(message) if b.get("type") == "text" and (t := as_text(b.get("text")))]
         if isinstance(message.get("content"), str):
             texts = [message["content"]]
         parts = self._texts.setdefault(key, {})
         if texts:
-            parts[_text(line.uuid) or str(len(parts))] = "\n\n".join(texts)
+            parts[as_text(line.uuid) or str(len(parts))] = "\n\n".join(texts)
         while len(self._texts) > OPEN_RESPONSES_MAX:
             del self._texts[next(iter(self._texts))]
         return "\n\n".join(parts.values())
@@ -595,7 +549,7 @@ class Interpreter:
             return False
         if not isinstance(at, str) or not _COUNTED_TIME.fullmatch(at):
             return False
-        if any(_count(usage.get(name)) is None for name in ("input_tokens", "output_tokens")):
+        if any(as_count(usage.get(name)) is None for name in ("input_tokens", "output_tokens")):
             return False
         version = line.version
         texts = (line.session_id, request, message.get("id"), message.get("model"))
@@ -630,37 +584,8 @@ def _mend_surrogates(raw: bytes) -> bytes:
     return _ESCAPES.sub(mended, raw)
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: Any) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < COUNT_MAX
-    return value if is_count else None
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < COUNT_MAX
-    return value if is_number else None
-
-
 def _whole(value: JSON) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _sum(*values: int | None) -> int | None:
-    present = [value for value in values if value is not None]
-    return sum(present) if present else None
-
-
-def _time(value: Any) -> datetime | None:
-    if not isinstance(value, str) or len(value) < 19:
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _elapsed(start: datetime | None, end: datetime) -> float | None:
@@ -678,32 +603,32 @@ def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _tokens(usage: dict[str, Any]) -> Features:
     """Token features of one `usage` object; empty when it says nothing."""
-    read, written = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
+    read, written = as_count(usage.get("input_tokens")), as_count(usage.get("output_tokens"))
     if read is None and written is None:
         return {}
     split = usage.get("cache_creation")
-    cached = _count(usage.get("cache_creation_input_tokens")) or 0
+    cached = as_count(usage.get("cache_creation_input_tokens")) or 0
     if isinstance(split, dict):
-        five = _count(split.get("ephemeral_5m_input_tokens")) or 0
-        hour = _count(split.get("ephemeral_1h_input_tokens")) or 0
+        five = as_count(split.get("ephemeral_5m_input_tokens")) or 0
+        hour = as_count(split.get("ephemeral_1h_input_tokens")) or 0
     else:
         five, hour = cached, 0
-    reused = _count(usage.get("cache_read_input_tokens")) or 0
+    reused = as_count(usage.get("cache_read_input_tokens")) or 0
     details = usage.get("output_tokens_details")
     server = usage.get("server_tool_use")
     return {
         "prompt_tokens": read or 0, "completion_tokens": written or 0, "cache_creation_tokens": five + hour,
         "cache_creation_5m_tokens": five, "cache_creation_1h_tokens": hour, "cache_read_tokens": reused,
         "total_tokens": (read or 0) + (written or 0) + five + hour + reused,
-        "thinking_tokens": _count(details.get("thinking_tokens")) if isinstance(details, dict) else None,
-        "web_search_requests": _count(server.get("web_search_requests")) if isinstance(server, dict) else None,
-        "speed": _text(usage.get("speed")), "service_tier": _text(usage.get("service_tier")),
+        "thinking_tokens": as_count(details.get("thinking_tokens")) if isinstance(details, dict) else None,
+        "web_search_requests": as_count(server.get("web_search_requests")) if isinstance(server, dict) else None,
+        "speed": as_text(usage.get("speed")), "service_tier": as_text(usage.get("service_tier")),
     }  # fmt: skip
 
 
 def _model_tokens(by_model: Any) -> int:
     names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
-    return sum(_count(by_model.get(name)) or 0 for name in names) if isinstance(by_model, dict) else 0
+    return sum(as_count(by_model.get(name)) or 0 for name in names) if isinstance(by_model, dict) else 0
 
 
 _INJECTED: tuple[tuple[str, Callable[[Line, str], bool]], ...] = (
@@ -722,56 +647,6 @@ def _prompt_kind(line: Line, text: str) -> str:
     return next((kind for kind, holds in _INJECTED if holds(line, text.lstrip())), "human")
 
 
-def _hash(text: str) -> str:
-    return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-
-
-def _mcp_names(tool: str) -> tuple[str | None, str | None]:
-    if not tool.startswith("mcp__"):
-        return None, None
-    server, _, name = tool[5:].partition("__")
-    return server, name or server
-
-
-def _measure(content: Any) -> tuple[int, str]:
-    """Size in bytes and kind of what a tool gave back."""
-    if content is None or content == "" or content == []:
-        return 0, "none"
-    if isinstance(content, str):
-        return _bytes(content) or 0, "text"
-    kinds = {block.get("type") for block in content if isinstance(block, dict)} if isinstance(content, list) else set()
-    if kinds == {"text"}:
-        return sum(_bytes(block.get("text")) or 0 for block in content if isinstance(block, dict)), "text"
-    return len(msgspec.json.encode(content)), "image" if "image" in kinds else "structured"
-
-
-def _plain(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "\n".join(t for b in content if isinstance(b, dict) and (t := _text(b.get("text"))))
-    return ""
-
-
-def _bytes(value: Any) -> int | None:
-    return len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else None
-
-
-def _line_count(value: Any) -> int | None:
-    if not isinstance(value, str):
-        return None
-    return value.count("\n") + (0 if not value or value.endswith("\n") else 1)
-
-
-def _patch_size(patch: Any) -> tuple[int | None, int | None]:
-    """Lines added and removed by a structured patch."""
-    if not isinstance(patch, list):
-        return None, None
-    lines = [line for hunk in patch if isinstance(hunk, dict) and isinstance(hunk.get("lines"), list)
-             for line in hunk["lines"] if isinstance(line, str)]  # fmt: skip
-    return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
-
-
 def _error_type(error: dict[str, Any]) -> str | None:
-    found = re.search(r'"type":\s*"(\w+_error)"', _text(error.get("message")) or "")
+    found = re.search(r'"type":\s*"(\w+_error)"', as_text(error.get("message")) or "")
     return found[1] if found else None

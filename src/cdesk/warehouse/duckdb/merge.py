@@ -25,13 +25,15 @@ from cdesk.warehouse.warehouse import STREAM, Merged
 SLACK = timedelta(hours=1)
 """Sources disagree about the start of a session by seconds; an hour is beyond doubt."""
 WINDOWS_MAX = 6
+ALIASED = frozenset({"claude_responded", "user_asked"})
+"""Activities that sources know by different names."""
 
 _COLUMNS = (
     ("activity_id", "UUID"), ("ts", "TIMESTAMP"), ("customer", "VARCHAR"), ("anonymous_customer_id", "VARCHAR"),
     ("activity", "VARCHAR"), ("feature_json", "JSON"), ("revenue_impact", "DOUBLE"), ("link", "VARCHAR"),
     ("_org_id", "VARCHAR"), ("_session_id", "VARCHAR"), ("_source", "VARCHAR"), ("_schema_version", "INTEGER"),
     ("_ingested_at", "TIMESTAMP"), ("_query_tag", "VARCHAR"), ("_identity", "VARCHAR"), ("_also_id", "UUID"),
-    ("_observations", "VARCHAR"),
+    ("_also_id_2", "UUID"), ("_observations", "VARCHAR"),
 )  # fmt: skip
 _NAMES = [name for name, _ in _COLUMNS]
 _SHAPE = msgspec.json.encode([dict(_COLUMNS)]).decode()
@@ -48,10 +50,12 @@ MERGE INTO {STREAM} AS t USING ({_SOURCE}) AS s
  WHEN NOT MATCHED THEN INSERT ({", ".join(_NAMES)}) VALUES ({", ".join(f"s.{n}" for n in _NAMES)})"""
 _KNOWN = f"""
 SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR,
-       revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _observations
+       revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR,
+       _also_id_2::VARCHAR, _observations
   FROM {STREAM}
  WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"""
-_ALIASED = _KNOWN.replace("AND activity_id IN", "AND _also_id IN")
+_ALIASED = _KNOWN.replace("activity_id IN (SELECT unnest($ids::UUID[]))", """activity IN ('claude_responded', 'user_asked')
+   AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""")
 _DELETE = f"DELETE FROM {STREAM} WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"
 
 _EVER = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001 - the warehouse's own times carry no zone
@@ -113,10 +117,13 @@ class Merger:
 
     def _stored(self, activities: Sequence[Activity], windows: list[Window]) -> dict[str, tuple[Activity, Observations]]:
         ids = {a.activity_id for a in activities}
-        names = ids | {a.also_id for a in activities if a.also_id}
+        names = ids.union(*map(_other_names, activities))
+        nameable = {a.activity_id for a in activities if a.activity in ALIASED}
         found: dict[str, tuple[Activity, Observations]] = {}
         for low, high in windows:
-            for statement, wanted in ((_KNOWN, names), (_ALIASED, ids)):
+            for statement, wanted in ((_KNOWN, names), (_ALIASED, nameable)):
+                if not wanted:
+                    continue
                 rows = self._connection.execute(statement, {"ids": list(wanted), "low": low, "high": high}).fetchall()
                 found.update((row.activity_id, (row, seen)) for row, seen in map(_decoded, rows))
         return found
@@ -205,10 +212,23 @@ def _first_names(
     """Second name → first name. Where several facts share a second name, the smallest first name has it."""
     names: dict[str, str] = {}
     for activity in (*activities, *(row for row, _ in stored.values())):
-        if activity.also_id is not None and activity.also_id != activity.activity_id:
-            known = names.get(activity.also_id)
-            names[activity.also_id] = activity.activity_id if known is None else min(known, activity.activity_id)
-    return names
+        for name in _other_names(activity):
+            known = names.get(name)
+            names[name] = activity.activity_id if known is None else min(known, activity.activity_id)
+    return {name: _end(names, first) for name, first in names.items()}
+
+
+def _end(names: dict[str, str], name: str) -> str:
+    """Follows first names to the last one: a request id may name a message, and the message its response."""
+    for _ in range(3):
+        name = names.get(name, name)
+    return name
+
+
+def _other_names(activity: Activity) -> tuple[str, ...]:
+    return tuple(
+        name for name in (activity.also_id, activity.also_id_2) if name is not None and name != activity.activity_id
+    )
 
 
 def _same(row: Activity, fact: _Fact) -> bool:
@@ -228,13 +248,13 @@ _observations_decoder = msgspec.json.Decoder(list[Activity])
 
 def _decoded(row: tuple[Any, ...]) -> tuple[Activity, Observations]:
     (activity_id, ts_us, customer, anonymous, activity, features, revenue, link, org, session, source, tag, identity,
-     also, observations) = row  # fmt: skip
+     also, also_2, observations) = row  # fmt: skip
     stored = Activity(
         activity_id=activity_id, ts=_EPOCH + timedelta(microseconds=ts_us), customer=customer,
         anonymous_customer_id=anonymous, activity=activity,
         feature_json={name: value for name, value in msgspec.json.decode(features).items() if value is not None},
         revenue_impact=revenue, link=link, org_id=org, session_id=session, source=source, query_tag=tag,
-        identity=identity, also_id=also,
+        identity=identity, also_id=also, also_id_2=also_2,
     )  # fmt: skip
     if observations is None:
         return stored, {stored.source: stored}
@@ -250,6 +270,7 @@ def _encoded(row: Activity, seen: Observations, ingested_at: datetime) -> dict[s
         "link": row.link, "_org_id": row.org_id, "_session_id": row.session_id, "_source": ",".join(sources),
         "_schema_version": SCHEMA_VERSION, "_ingested_at": ingested_at, "_query_tag": row.query_tag,
         "_identity": row.identity, "_also_id": row.also_id,
+        "_also_id_2": row.also_id_2,
         "_observations": msgspec.json.encode([seen[s] for s in sources]).decode() if len(sources) > 1 else None,
     }  # fmt: skip
 

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS CLAUDE_STREAM_V2 (
     _query_tag VARCHAR,
     _identity VARCHAR,
     _also_id VARCHAR(36),
+    _also_id_2 VARCHAR(36),
     _observations VARCHAR
 )
 CLUSTER BY (TO_DATE(ts), activity);
