@@ -247,6 +247,16 @@ def _step(step: Node, node: Node) -> Node:
     raise _unsupported(node, "Paths are made of keys and positions.")
 
 
+def get(node: Node) -> Node:
+    """GET(f, 'key') is the key of the whole document, `f:key` that of the key's own column.
+
+    DuckDB stores a VARIANT key by key. COALESCE keeps it from fetching the key while it scans, which costs 2 s for
+    a million rows where no row of a row group has the key, or where its value is an object.
+    """
+    whole = exp.Coalesce(this=node.this, expressions=[exp.null()])
+    return bracket(exp.Bracket(this=whole, expressions=[node.args["expression"]]))
+
+
 def bracket(node: Node) -> Node:
     """`f['key']` and `f[0]`, as `path`."""
     key = node.expressions[0]
@@ -472,6 +482,7 @@ def _is_true(option: Node | None) -> bool:
 _RULES: dict[type[Node], Rule] = {
     exp.JSONExtract: path,
     exp.Bracket: bracket,
+    exp.GetExtract: get,
     exp.ParseJSON: parse_json,
     exp.ToVariant: to_variant,
     exp.StripNullValue: strip_null_value,

@@ -1,9 +1,9 @@
-"""Merges a batch of observations into the stream, each fact once, at a cost that does not grow with the table.
+"""Merges a batch of observations into the stream, each fact once.
 
 A batch is read against the rows it may already have, joined with them in memory (`activity/merge.py`), and only
-what changed is written, in one transaction. Looking for the known rows is pruned by time: a fact belongs to a
-session, and a session's extent in time is known, so only row groups of those sessions are scanned. Facts handed
-in with an id of the caller's own may stand anywhere and are looked for everywhere.
+what changed is written, in one transaction. Known rows are looked for everywhere: an id may come again at any time,
+in any session, from any source, and must be found. That scans one fixed-width column. What is then written is pruned
+by the times of the rows that were found.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from cdesk.activity.model import SCHEMA_VERSION, Activity
 from cdesk.clock import Clock
 from cdesk.warehouse.warehouse import STREAM, Merged
 
-SLACK = timedelta(hours=1)
-"""Sources disagree about the start of a session by seconds; an hour is beyond doubt."""
-WINDOWS_MAX = 6
 ALIASED = frozenset({"claude_responded", "user_asked"})
 """Activities that sources know by different names."""
 
@@ -53,15 +50,13 @@ SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, acti
        revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR,
        _also_id_2::VARCHAR, _observations
   FROM {STREAM}
- WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"""
+ WHERE activity_id IN (SELECT unnest($ids::UUID[]))"""
 _ALIASED = _KNOWN.replace("activity_id IN (SELECT unnest($ids::UUID[]))", """activity IN ('claude_responded', 'user_asked')
    AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""")
 _DELETE = f"DELETE FROM {STREAM} WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"
 
-_EVER = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001 - the warehouse's own times carry no zone
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Window = tuple[datetime, datetime]
 Observations = dict[str, Activity]  # by source
 
 
@@ -78,53 +73,31 @@ class _Fact:
 
 
 class Merger:
-    """Owns the extents of the sessions it has seen. One thread at a time."""
+    """One thread at a time."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._extents: dict[str, Window] = {
-            session: (low, high)
-            for session, low, high in connection.execute(
-                f"SELECT _session_id, min(ts), max(ts) FROM {STREAM} WHERE _session_id IS NOT NULL GROUP BY 1"
-            ).fetchall()
-        }
-        self._is_empty = connection.execute(f"SELECT count(*) FROM {STREAM}").fetchall()[0][0] == 0
+        self._is_empty = connection.execute(f"SELECT count(*) FROM (FROM {STREAM} LIMIT 1)").fetchall()[0][0] == 0
 
     def merge(self, activities: Sequence[Activity]) -> Merged:
         if not activities:
             return Merged()
-        extents = self._widened(activities)
-        windows = _windows(activities, extents)
-        stored = {} if self._is_empty else self._stored(activities, windows)
+        stored = {} if self._is_empty else self._stored(activities)
         facts, absorbed = _facts(activities, stored)
         rows, merged = self._changed(facts)
-        self._write(rows, absorbed, merged, (windows[0][0], windows[-1][1]))
-        self._extents.update(extents)
+        self._write(rows, absorbed, merged, [row.ts for row, _ in stored.values()])
         self._is_empty = False
         return merged
 
-    def _widened(self, activities: Iterable[Activity]) -> dict[str, Window]:
-        """The extents of the batch's sessions, with the batch in them."""
-        found: dict[str, Window] = {}
-        for activity in activities:
-            if activity.session_id is None:
-                continue
-            at = _naive(activity.ts)
-            low, high = found.get(activity.session_id) or self._extents.get(activity.session_id, (at, at))
-            found[activity.session_id] = (min(low, at), max(high, at))
-        return found
-
-    def _stored(self, activities: Sequence[Activity], windows: list[Window]) -> dict[str, tuple[Activity, Observations]]:
+    def _stored(self, activities: Sequence[Activity]) -> dict[str, tuple[Activity, Observations]]:
         ids = {a.activity_id for a in activities}
         names = ids.union(*map(_other_names, activities))
         nameable = {a.activity_id for a in activities if a.activity in ALIASED}
         found: dict[str, tuple[Activity, Observations]] = {}
-        for low, high in windows:
-            for statement, wanted in ((_KNOWN, names), (_ALIASED, nameable)):
-                if not wanted:
-                    continue
-                rows = self._connection.execute(statement, {"ids": list(wanted), "low": low, "high": high}).fetchall()
+        for statement, wanted in ((_KNOWN, names), (_ALIASED, nameable)):
+            if wanted:
+                rows = self._connection.execute(statement, {"ids": list(wanted)}).fetchall()
                 found.update((row.activity_id, (row, seen)) for row, seen in map(_decoded, rows))
         return found
 
@@ -144,10 +117,11 @@ class Merger:
             rows.append(_encoded(row, fact.seen, ingested_at))
         return rows, Merged(inserted, updated, unchanged)
 
-    def _write(self, rows: list[dict[str, Any]], absorbed: list[str], merged: Merged, window: Window) -> None:
+    def _write(self, rows: list[dict[str, Any]], absorbed: list[str], merged: Merged, known: list[datetime]) -> None:
+        """`known`: the times of the rows that may change or go."""
         if not rows and not absorbed:
             return
-        low, high = window
+        low, high = (_naive(min(known)), _naive(max(known))) if known else (None, None)
         self._connection.execute("BEGIN")
         try:
             if absorbed:
@@ -162,25 +136,6 @@ class Merger:
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
-
-
-def _windows(activities: Iterable[Activity], extents: dict[str, Window]) -> list[Window]:
-    """Where known rows of the batch can stand, in time order, not overlapping, few."""
-    wanted: list[Window] = []
-    for activity in activities:
-        if activity.identity is not None:
-            return [_EVER]
-        if activity.session_id is None:
-            at = _naive(activity.ts)
-            wanted.append((at, at))
-    wanted.extend(extents.values())
-    joined: list[Window] = []
-    for low, high in sorted((_minus(low), _plus(high)) for low, high in wanted):
-        if joined and low <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
-        else:
-            joined.append((low, high))
-    return joined if len(joined) <= WINDOWS_MAX else [(joined[0][0], joined[-1][1])]
 
 
 def _facts(
@@ -277,11 +232,3 @@ def _encoded(row: Activity, seen: Observations, ingested_at: datetime) -> dict[s
 
 def _naive(at: datetime) -> datetime:
     return at.replace(tzinfo=None)
-
-
-def _minus(at: datetime) -> datetime:
-    return at - SLACK if at > datetime.min + SLACK else datetime.min
-
-
-def _plus(at: datetime) -> datetime:
-    return at + SLACK if at < datetime.max - SLACK else datetime.max

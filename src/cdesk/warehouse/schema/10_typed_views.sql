@@ -6,49 +6,45 @@
 -- carry the feature's name or the original system's (docs/views.md lists the renamed ones). Money is US dollars,
 -- latencies are ms, sizes are bytes, times are UTC. The filters name the original's activities too.
 --
--- Why two names for one column: DuckDB keeps the keys of feature_json as columns of their own and reads just the one
--- asked for, feature_json:key. A key that no row of a row group has is slow that way (2 s for a million rows), and so
--- is one that holds an object; features:key reads the document whole instead, but only for the rows of the family.
+-- Two ways to read a key mean the same on Snowflake. On DuckDB feature_json:key reads just that key's own column,
+-- which is fast while some row of each row group has the key, and slow (2 s for a million rows) where none has, or
+-- where it holds an object. GET(feature_json, 'key') reads the document whole, but only of the family's rows: it is
+-- for the keys that only rare activities have.
 
 -- VW_SQL_EVENTS: statements run for an answer, each with its row of the query log.
 -- The log is found by its tag, cdesk:<query_id>; of several runs under one tag the last to start speaks. Columns of the
 -- original that our log does not hold stay, as NULL. is_answer: the statement gave an answer. has_provenance: whoever
 -- has the answer can go back to an artifact or to the run.
 CREATE OR REPLACE VIEW VW_SQL_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
-    FROM CLAUDE_STREAM_V2
-    WHERE activity IN (
-        'sql_executed', 'query_complete', 'query_submitted', 'query_error', 'sql_execution', 'claude_sql_execution'
-    )
-),
-
-typed AS (
+WITH typed AS (
     SELECT
         activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
         activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
-        features:query_id::VARCHAR AS query_id,
-        features:sql::VARCHAR AS sql_text,
-        features:warehouse::VARCHAR AS warehouse,
-        features:"role"::VARCHAR AS role,
-        features:"database"::VARCHAR AS database,
-        features:"schema"::VARCHAR AS schema,
-        TRY_CAST(features:"rows"::VARCHAR AS BIGINT) AS rows_returned,
-        TRY_CAST(features:bytes_scanned::VARCHAR AS BIGINT) AS bytes_scanned,
-        TRY_TO_DOUBLE(features:duration_ms::VARCHAR) AS duration_ms,
-        TRY_TO_DOUBLE(features:credits_used::VARCHAR) AS credits_used,
+        GET(feature_json, 'query_id')::VARCHAR AS query_id,
+        GET(feature_json, 'sql')::VARCHAR AS sql_text,
+        GET(feature_json, 'warehouse')::VARCHAR AS warehouse,
+        GET(feature_json, 'role')::VARCHAR AS role,
+        GET(feature_json, 'database')::VARCHAR AS database,
+        GET(feature_json, 'schema')::VARCHAR AS schema,
+        TRY_CAST(GET(feature_json, 'rows')::VARCHAR AS BIGINT) AS rows_returned,
+        TRY_CAST(GET(feature_json, 'bytes_scanned')::VARCHAR AS BIGINT) AS bytes_scanned,
+        TRY_TO_DOUBLE(GET(feature_json, 'duration_ms')::VARCHAR) AS duration_ms,
+        TRY_TO_DOUBLE(GET(feature_json, 'credits_used')::VARCHAR) AS credits_used,
         CASE
             WHEN activity = 'query_error' THEN FALSE
             ELSE TRY_TO_BOOLEAN(feature_json:success::VARCHAR)
         END AS success,
         feature_json:error::VARCHAR AS error_message,
-        features:error_code::VARCHAR AS error_code,
+        GET(feature_json, 'error_code')::VARCHAR AS error_code,
         feature_json:project_path::VARCHAR AS project_path,
         feature_json:git_branch::VARCHAR AS git_branch,
         feature_json:cli_version::VARCHAR AS cli_version,
         feature_json:agent_id::VARCHAR AS agent_id,
         TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
+    FROM CLAUDE_STREAM_V2
+    WHERE activity IN (
+        'sql_executed', 'query_complete', 'query_submitted', 'query_error', 'sql_execution', 'claude_sql_execution'
+    )
 ),
 
 runs AS (
@@ -111,15 +107,7 @@ FROM matched;
 -- is_unpriced: an answer that used tokens (or does not say) and has no price. Lines that usage reports leave out
 -- (is_counted false) are never called unpriced.
 CREATE OR REPLACE VIEW VW_LLM_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
-    FROM CLAUDE_STREAM_V2
-    WHERE activity IN (
-        'user_asked', 'message_injected', 'claude_responded', 'llm_call', 'llm_response', 'api_request_failed'
-    )
-),
-
-typed AS (
+WITH typed AS (
     SELECT
         activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
         activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
@@ -132,9 +120,9 @@ typed AS (
         feature_json:prompt_source::VARCHAR AS prompt_source,
         feature_json:permission_mode::VARCHAR AS permission_mode,
         TRY_CAST(feature_json:image_count::VARCHAR AS BIGINT) AS image_count,
-        features:kind::VARCHAR AS kind,
-        features:"text"::VARCHAR AS text,
-        TRY_CAST(features:length::VARCHAR AS BIGINT) AS length,
+        GET(feature_json, 'kind')::VARCHAR AS kind,
+        GET(feature_json, 'text')::VARCHAR AS text,
+        TRY_CAST(GET(feature_json, 'length')::VARCHAR AS BIGINT) AS length,
         feature_json:model::VARCHAR AS model,
         TRY_CAST(feature_json:prompt_tokens::VARCHAR AS BIGINT) AS prompt_tokens,
         TRY_CAST(feature_json:completion_tokens::VARCHAR AS BIGINT) AS completion_tokens,
@@ -163,17 +151,20 @@ typed AS (
         TRY_TO_DOUBLE(feature_json:temperature::VARCHAR) AS temperature,
         TRY_CAST(feature_json:max_tokens::VARCHAR AS BIGINT) AS max_tokens,
         TRY_TO_BOOLEAN(feature_json:stream::VARCHAR) AS is_streamed,
-        TRY_CAST(features:status::VARCHAR AS BIGINT) AS status,
+        TRY_CAST(GET(feature_json, 'status')::VARCHAR AS BIGINT) AS status,
         feature_json:error_type::VARCHAR AS error_type,
         feature_json:error::VARCHAR AS error_message,
-        TRY_CAST(features:retry_attempt::VARCHAR AS BIGINT) AS retry_attempt,
-        TRY_TO_DOUBLE(features:retry_in_ms::VARCHAR) AS retry_in_ms,
+        TRY_CAST(GET(feature_json, 'retry_attempt')::VARCHAR AS BIGINT) AS retry_attempt,
+        TRY_TO_DOUBLE(GET(feature_json, 'retry_in_ms')::VARCHAR) AS retry_in_ms,
         feature_json:project_path::VARCHAR AS project_path,
         feature_json:git_branch::VARCHAR AS git_branch,
         feature_json:cli_version::VARCHAR AS cli_version,
         feature_json:agent_id::VARCHAR AS agent_id,
         TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
+    FROM CLAUDE_STREAM_V2
+    WHERE activity IN (
+        'user_asked', 'message_injected', 'claude_responded', 'llm_call', 'llm_response', 'api_request_failed'
+    )
 )
 
 SELECT
@@ -195,20 +186,14 @@ FROM typed;
 -- VW_TOOL_EVENTS: tools that Claude called.
 -- success_flag is 1, 0, or NULL until the call ended; a call without a latency has no tier.
 CREATE OR REPLACE VIEW VW_TOOL_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
-    FROM CLAUDE_STREAM_V2
-    WHERE activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution')
-),
-
-typed AS (
+WITH typed AS (
     SELECT
         activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
         activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
         feature_json:tool_name::VARCHAR AS tool_name,
         feature_json:tool_use_id::VARCHAR AS tool_use_id,
         feature_json:tool_category::VARCHAR AS tool_category,
-        STRIP_NULL_VALUE(features:parameters) AS parameters,
+        STRIP_NULL_VALUE(GET(feature_json, 'parameters')) AS parameters,
         TRY_TO_BOOLEAN(feature_json:success::VARCHAR) AS success,
         TRY_TO_DOUBLE(feature_json:latency_ms::VARCHAR) AS latency_ms,
         feature_json:error::VARCHAR AS error_message,
@@ -229,7 +214,8 @@ typed AS (
         feature_json:cli_version::VARCHAR AS cli_version,
         feature_json:agent_id::VARCHAR AS agent_id,
         TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
+    FROM CLAUDE_STREAM_V2
+    WHERE activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution')
 )
 
 SELECT
@@ -247,16 +233,7 @@ FROM typed;
 -- VW_FILE_EVENTS: files that Claude's tools read and changed.
 -- bytes_changed counts a file that was not there, or is no longer, as empty.
 CREATE OR REPLACE VIEW VW_FILE_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
-    FROM CLAUDE_STREAM_V2
-    WHERE activity IN (
-        'file_read', 'file_created', 'file_written', 'file_edited', 'file_deleted', 'file_renamed',
-        'claude_file_operation', 'file_op', 'file_operation'
-    )
-),
-
-typed AS (
+WITH typed AS (
     SELECT
         activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
         activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
@@ -277,7 +254,11 @@ typed AS (
         feature_json:cli_version::VARCHAR AS cli_version,
         feature_json:agent_id::VARCHAR AS agent_id,
         TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
+    FROM CLAUDE_STREAM_V2
+    WHERE activity IN (
+        'file_read', 'file_created', 'file_written', 'file_edited', 'file_deleted', 'file_renamed',
+        'claude_file_operation', 'file_op', 'file_operation'
+    )
 ),
 
 sized AS (
@@ -305,8 +286,50 @@ FROM sized;
 -- VW_SESSION_EVENTS: sessions, their subagents and turns, from start to end.
 -- session_cost_usd is Claude Code's own total where it told one, else the row's own cost; NULL where neither is known.
 CREATE OR REPLACE VIEW VW_SESSION_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
+WITH typed AS (
+    SELECT
+        activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
+        activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
+        COALESCE(GET(feature_json, 'session_id')::VARCHAR, _session_id) AS session_id,
+        GET(feature_json, 'event_type')::VARCHAR AS event_type,
+        GET(feature_json, 'user')::VARCHAR AS user,
+        GET(feature_json, 'host')::VARCHAR AS host,
+        GET(feature_json, 'entrypoint')::VARCHAR AS entrypoint,
+        TRY_CAST(GET(feature_json, 'total_activities')::VARCHAR AS BIGINT) AS total_activities,
+        TRY_CAST(feature_json:total_tokens::VARCHAR AS BIGINT) AS total_tokens,
+        TRY_TO_DOUBLE(GET(feature_json, 'session_duration_ms')::VARCHAR) AS session_duration_ms,
+        GET(feature_json, 'start_source')::VARCHAR AS start_source,
+        feature_json:model::VARCHAR AS model,
+        GET(feature_json, 'forked_from')::VARCHAR AS forked_from,
+        feature_json:permission_mode::VARCHAR AS permission_mode,
+        GET(feature_json, 'end_reason')::VARCHAR AS end_reason,
+        TRY_TO_DOUBLE(GET(feature_json, 'total_cost_usd')::VARCHAR) AS total_cost_usd,
+        TRY_TO_DOUBLE(GET(feature_json, 'api_duration_ms')::VARCHAR) AS api_duration_ms,
+        TRY_TO_DOUBLE(GET(feature_json, 'tool_duration_ms')::VARCHAR) AS tool_duration_ms,
+        TRY_CAST(feature_json:lines_added::VARCHAR AS BIGINT) AS lines_added,
+        TRY_CAST(feature_json:lines_removed::VARCHAR AS BIGINT) AS lines_removed,
+        STRIP_NULL_VALUE(GET(feature_json, 'model_usage')) AS model_usage,
+        GET(feature_json, 'title')::VARCHAR AS title,
+        TRY_CAST(GET(feature_json, 'context_size')::VARCHAR AS BIGINT) AS context_size,
+        GET(feature_json, 'trigger')::VARCHAR AS compaction_trigger,
+        TRY_CAST(GET(feature_json, 'pre_tokens')::VARCHAR AS BIGINT) AS pre_tokens,
+        TRY_CAST(GET(feature_json, 'post_tokens')::VARCHAR AS BIGINT) AS post_tokens,
+        TRY_TO_DOUBLE(GET(feature_json, 'duration_ms')::VARCHAR) AS duration_ms,
+        TRY_CAST(GET(feature_json, 'message_count')::VARCHAR AS BIGINT) AS message_count,
+        feature_json:prompt_id::VARCHAR AS prompt_id,
+        feature_json:subagent_id::VARCHAR AS subagent_id,
+        GET(feature_json, 'agent_type')::VARCHAR AS agent_type,
+        feature_json:tool_use_id::VARCHAR AS tool_use_id,
+        GET(feature_json, 'parent_agent_id')::VARCHAR AS parent_agent_id,
+        GET(feature_json, 'description')::VARCHAR AS description,
+        TRY_CAST(GET(feature_json, 'spawn_depth')::VARCHAR AS BIGINT) AS spawn_depth,
+        GET(feature_json, 'status')::VARCHAR AS status,
+        TRY_CAST(GET(feature_json, 'total_tool_uses')::VARCHAR AS BIGINT) AS total_tool_uses,
+        feature_json:project_path::VARCHAR AS project_path,
+        feature_json:git_branch::VARCHAR AS git_branch,
+        feature_json:cli_version::VARCHAR AS cli_version,
+        feature_json:agent_id::VARCHAR AS agent_id,
+        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'session_started', 'session_start', 'claude_session_start', 'session_resumed',
@@ -315,53 +338,6 @@ WITH chosen AS (
         'context_hydrated', 'claude_context_hydration', 'context_compacted',
         'turn_completed', 'subagent_started', 'subagent_completed'
     )
-),
-
-typed AS (
-    SELECT
-        activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
-        activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
-        COALESCE(features:session_id::VARCHAR, _session_id) AS session_id,
-        features:event_type::VARCHAR AS event_type,
-        features:"user"::VARCHAR AS user,
-        features:host::VARCHAR AS host,
-        features:entrypoint::VARCHAR AS entrypoint,
-        TRY_CAST(features:total_activities::VARCHAR AS BIGINT) AS total_activities,
-        TRY_CAST(feature_json:total_tokens::VARCHAR AS BIGINT) AS total_tokens,
-        TRY_TO_DOUBLE(features:session_duration_ms::VARCHAR) AS session_duration_ms,
-        features:start_source::VARCHAR AS start_source,
-        feature_json:model::VARCHAR AS model,
-        features:forked_from::VARCHAR AS forked_from,
-        feature_json:permission_mode::VARCHAR AS permission_mode,
-        features:end_reason::VARCHAR AS end_reason,
-        TRY_TO_DOUBLE(features:total_cost_usd::VARCHAR) AS total_cost_usd,
-        TRY_TO_DOUBLE(features:api_duration_ms::VARCHAR) AS api_duration_ms,
-        TRY_TO_DOUBLE(features:tool_duration_ms::VARCHAR) AS tool_duration_ms,
-        TRY_CAST(feature_json:lines_added::VARCHAR AS BIGINT) AS lines_added,
-        TRY_CAST(feature_json:lines_removed::VARCHAR AS BIGINT) AS lines_removed,
-        STRIP_NULL_VALUE(features:model_usage) AS model_usage,
-        features:title::VARCHAR AS title,
-        TRY_CAST(features:context_size::VARCHAR AS BIGINT) AS context_size,
-        features:"trigger"::VARCHAR AS compaction_trigger,
-        TRY_CAST(features:pre_tokens::VARCHAR AS BIGINT) AS pre_tokens,
-        TRY_CAST(features:post_tokens::VARCHAR AS BIGINT) AS post_tokens,
-        TRY_TO_DOUBLE(features:duration_ms::VARCHAR) AS duration_ms,
-        TRY_CAST(features:message_count::VARCHAR AS BIGINT) AS message_count,
-        feature_json:prompt_id::VARCHAR AS prompt_id,
-        feature_json:subagent_id::VARCHAR AS subagent_id,
-        features:agent_type::VARCHAR AS agent_type,
-        feature_json:tool_use_id::VARCHAR AS tool_use_id,
-        features:parent_agent_id::VARCHAR AS parent_agent_id,
-        features:description::VARCHAR AS description,
-        TRY_CAST(features:spawn_depth::VARCHAR AS BIGINT) AS spawn_depth,
-        features:status::VARCHAR AS status,
-        TRY_CAST(features:total_tool_uses::VARCHAR AS BIGINT) AS total_tool_uses,
-        feature_json:project_path::VARCHAR AS project_path,
-        feature_json:git_branch::VARCHAR AS git_branch,
-        feature_json:cli_version::VARCHAR AS cli_version,
-        feature_json:agent_id::VARCHAR AS agent_id,
-        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
 )
 
 SELECT
@@ -379,18 +355,12 @@ FROM typed;
 -- VW_MCP_EVENTS: calls to MCP servers, cdesk's own among them.
 -- The aim is 25 ms; a call that tells no latency, or nothing of a cache, has no status.
 CREATE OR REPLACE VIEW VW_MCP_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
-    FROM CLAUDE_STREAM_V2
-    WHERE activity IN ('mcp_called', 'mcp_call', 'get_context', 'refresh_context', 'store_artifact')
-),
-
-typed AS (
+WITH typed AS (
     SELECT
         activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
         activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
         COALESCE(
-            features:method::VARCHAR,
+            GET(feature_json, 'method')::VARCHAR,
             CASE WHEN activity NOT IN ('mcp_called', 'mcp_call') THEN activity END
         ) AS method,
         feature_json:mcp_server::VARCHAR AS mcp_server,
@@ -398,16 +368,17 @@ typed AS (
         TRY_TO_DOUBLE(feature_json:latency_ms::VARCHAR) AS latency_ms,
         TRY_TO_BOOLEAN(feature_json:success::VARCHAR) AS success,
         feature_json:error::VARCHAR AS error_message,
-        TRY_TO_BOOLEAN(features:cache_hit::VARCHAR) AS cache_hit,
-        TRY_TO_DOUBLE(features:cache_age_ms::VARCHAR) AS cache_age_ms,
-        TRY_TO_BOOLEAN(features:stale::VARCHAR) AS is_stale_while_revalidate,
-        TRY_CAST(features:context_size::VARCHAR AS BIGINT) AS context_size_bytes,
+        TRY_TO_BOOLEAN(GET(feature_json, 'cache_hit')::VARCHAR) AS cache_hit,
+        TRY_TO_DOUBLE(GET(feature_json, 'cache_age_ms')::VARCHAR) AS cache_age_ms,
+        TRY_TO_BOOLEAN(GET(feature_json, 'stale')::VARCHAR) AS is_stale_while_revalidate,
+        TRY_CAST(GET(feature_json, 'context_size')::VARCHAR AS BIGINT) AS context_size_bytes,
         feature_json:project_path::VARCHAR AS project_path,
         feature_json:git_branch::VARCHAR AS git_branch,
         feature_json:cli_version::VARCHAR AS cli_version,
         feature_json:agent_id::VARCHAR AS agent_id,
         TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
+    FROM CLAUDE_STREAM_V2
+    WHERE activity IN ('mcp_called', 'mcp_call', 'get_context', 'refresh_context', 'store_artifact')
 )
 
 SELECT
@@ -424,38 +395,33 @@ FROM typed;
 -- VW_SYSTEM_EVENTS: what happened to cdesk itself.
 -- alert_priority: 1 is the most urgent, 4 the least.
 CREATE OR REPLACE VIEW VW_SYSTEM_EVENTS COPY GRANTS AS
-WITH chosen AS (
-    SELECT *, COALESCE(feature_json, NULL) AS features
+WITH typed AS (
+    SELECT
+        activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
+        activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
+        GET(feature_json, 'event_type')::VARCHAR AS event_type,
+        GET(feature_json, 'severity')::VARCHAR AS severity,
+        GET(feature_json, 'message')::VARCHAR AS message,
+        STRIP_NULL_VALUE(GET(feature_json, 'metrics')) AS metrics,
+        GET(feature_json, 'action_taken')::VARCHAR AS action_taken,
+        GET(feature_json, 'line_type')::VARCHAR AS line_type,
+        GET(feature_json, 'line')::VARCHAR AS line,
+        GET(feature_json, 'hook_event')::VARCHAR AS hook_event,
+        GET(feature_json, 'hook_name')::VARCHAR AS hook_name,
+        GET(feature_json, 'outcome')::VARCHAR AS outcome,
+        TRY_CAST(GET(feature_json, 'exit_code')::VARCHAR AS BIGINT) AS exit_code,
+        TRY_TO_DOUBLE(GET(feature_json, 'duration_ms')::VARCHAR) AS duration_ms,
+        feature_json:project_path::VARCHAR AS project_path,
+        feature_json:git_branch::VARCHAR AS git_branch,
+        feature_json:cli_version::VARCHAR AS cli_version,
+        feature_json:agent_id::VARCHAR AS agent_id,
+        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'backpressure', 'system_backpressure', 'schema_drift_detected', 'queue_rotated', 'queue_rotation',
         'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery', 'line_kept', 'hook_ran',
         'system_event'
     )
-),
-
-typed AS (
-    SELECT
-        activity_id, ts, activity, customer, anonymous_customer_id, revenue_impact, link,
-        activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
-        features:event_type::VARCHAR AS event_type,
-        features:severity::VARCHAR AS severity,
-        features:message::VARCHAR AS message,
-        STRIP_NULL_VALUE(features:metrics) AS metrics,
-        features:action_taken::VARCHAR AS action_taken,
-        features:line_type::VARCHAR AS line_type,
-        features:"line"::VARCHAR AS line,
-        features:hook_event::VARCHAR AS hook_event,
-        features:hook_name::VARCHAR AS hook_name,
-        features:outcome::VARCHAR AS outcome,
-        TRY_CAST(features:exit_code::VARCHAR AS BIGINT) AS exit_code,
-        TRY_TO_DOUBLE(features:duration_ms::VARCHAR) AS duration_ms,
-        feature_json:project_path::VARCHAR AS project_path,
-        feature_json:git_branch::VARCHAR AS git_branch,
-        feature_json:cli_version::VARCHAR AS cli_version,
-        feature_json:agent_id::VARCHAR AS agent_id,
-        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
-    FROM chosen
 )
 
 SELECT
