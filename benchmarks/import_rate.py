@@ -33,7 +33,7 @@ CACHE = Path(tempfile.gettempdir()) / "cdesk-benchmarks"
 ROUNDS = 3
 RATIO_GOAL = 0.5
 PEAK_MB_GOAL = 400
-PADDING = 90
+PADDING = 280
 """Lines in a made-up file or log; makes the mean line about 4 KB, as in real transcripts."""
 BATCH_BYTES = 16 * 1024 * 1024
 

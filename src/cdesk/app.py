@@ -114,9 +114,7 @@ class App(Producer):
         merged = _difference(self.uploader.merged, before)
         return Imported(progress.files, progress.lines, merged.inserted, merged.unchanged, progress.rejected)
 
-    def catch_up(
-        self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None
-    ) -> None:
+    def catch_up(self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None) -> None:
         """Reads what transcripts say that was not read yet, then follows them until `close`."""
         self._backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
         self._follower = Follower(self.claude_dirs, self._backfill, self.bookmarks)

@@ -16,7 +16,7 @@ that an earlier order would not also have given.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -152,7 +152,7 @@ def _group(activity: str) -> frozenset[str]:
     return _GROUP.get(activity, _NO_GROUP)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _preferences(activity: str) -> dict[str, tuple[str, ...]]:
     declaration = CATALOG.get(activity)
     return {f.name: f.prefer for f in declaration.features if f.prefer} if declaration else {}
@@ -177,5 +177,3 @@ def _greatest(left: float | None, right: float | None) -> float | None:
 
 def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
-
-

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    JSON: TypeAlias = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+    JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 else:
     JSON = Any  # msgspec reads annotations as the program runs, and takes no type that contains itself
 Features: TypeAlias = dict[str, JSON]
@@ -21,10 +21,21 @@ Source: TypeAlias = Literal["transcript", "otel", "hook", "mcp", "api", "cdesk"]
 SCHEMA_VERSION = 2
 
 
-class Activity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={
-    "also_id": "_also_id", "also_id_2": "_also_id_2", "identity": "_identity", "org_id": "_org_id", "session_id": "_session_id",
-    "source": "_source", "query_tag": "_query_tag",
-}):
+class Activity(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    rename={
+        "also_id": "_also_id",
+        "also_id_2": "_also_id_2",
+        "identity": "_identity",
+        "org_id": "_org_id",
+        "session_id": "_session_id",
+        "source": "_source",
+        "query_tag": "_query_tag",
+    },
+):
     """What one source observed of one fact.
 
     activity_id            UUID text, derived from what the fact is (`identity.py`), never from who told us

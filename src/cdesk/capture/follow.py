@@ -13,6 +13,7 @@ from cdesk.capture.bookmarks import Bookmarks
 
 DEBOUNCE_MS = 200
 SWEEP_SECONDS = 60.0
+TRANSCRIPT = ".jsonl"
 
 
 class Follower:
@@ -34,7 +35,7 @@ class Follower:
             return
         for changes in watchfiles.watch(
             *roots,
-            watch_filter=lambda change, path: path.endswith(".jsonl") and "/projects/" in path,
+            watch_filter=_matters,
             debounce=DEBOUNCE_MS,
             step=50,
             rust_timeout=int(SWEEP_SECONDS * 1000),
@@ -43,16 +44,24 @@ class Follower:
             raise_interrupt=False,
             ignore_permission_denied=True,
         ):
-            if changes:
-                for path in sorted({path for _, path in changes}):
-                    if Path(path).is_file():
-                        self._backfill.read(Path(path), self._bookmarks, self.progress)
-                self._bookmarks.save()
-            else:
-                self._sweep()
+            paths = sorted({path for _, path in changes})
+            if not paths or any(not path.endswith(TRANSCRIPT) for path in paths):
+                self._sweep()  # what was written into a folder before it was watched is told by nobody
+                continue
+            for path in paths:
+                if Path(path).is_file():
+                    self._backfill.read(Path(path), self._bookmarks, self.progress)
+            self._bookmarks.save()
 
     def stop(self) -> None:
         self._stop.set()
 
     def _sweep(self) -> None:
         self._backfill.run(self._dirs, self._bookmarks, resume=True)
+
+
+def _matters(change: watchfiles.Change, path: str) -> bool:
+    """Transcripts, and new folders, which may hold some already."""
+    if "/projects" not in path:
+        return False
+    return path.endswith(TRANSCRIPT) or (change is watchfiles.Change.added and Path(path).is_dir())

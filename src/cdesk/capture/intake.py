@@ -1,8 +1,8 @@
 """Takes activities from anybody: the same fields and the same answer for `cdesk emit` and `POST /v1/activities`.
 
-    activity, ts, customer, feature_json                         required
-    activity_id                                                  any text, kept as the fact's identity
-    anonymous_customer_id, revenue_impact, link, _org_id, _session_id, _query_tag     optional
+activity, ts, customer, feature_json                         required
+activity_id                                                  any text, kept as the fact's identity
+anonymous_customer_id, revenue_impact, link, _org_id, _session_id, _query_tag     optional
 """
 
 from __future__ import annotations

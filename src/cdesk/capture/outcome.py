@@ -38,7 +38,10 @@ def file_changes(result: dict[str, Any]) -> list[FileChange]:
     """What a successful tool result says of files; empty when it says nothing."""
     file = result.get("file")
     if isinstance(file, dict) and (path := as_text(file.get("filePath"))):
-        features: Features = {"lines_affected": as_count(file.get("numLines")), "bytes_after": as_count(file.get("originalSize"))}
+        features: Features = {
+            "lines_affected": as_count(file.get("numLines")),
+            "bytes_after": as_count(file.get("originalSize")),
+        }
         return [_change("file_read", "read", path, features)]
     path = as_text(result.get("filePath")) or as_text(result.get("notebook_path"))
     if path is None or "isAgent" in result or "plan" in result:

@@ -37,8 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: str, arguments: list[str]) -> int:
+    import os
+
     from cdesk.errors import CdeskError
 
+    os.umask(0o077)  # whatever is written from here on is its owner's alone
     room = import_module(f"cdesk.cli.{command}_" if command == "import" else f"cdesk.cli.{command}")
     try:
         return int(room.run(arguments))

@@ -78,7 +78,9 @@ def connect(home: Home) -> Client | None:
     try:
         return Client(record, home.token.read_text("ascii").strip())
     except OSError as error:
-        raise ServiceError(f"cannot read {home.token}: {error.strerror}.", "Restart with `cdesk down`, `cdesk up`.") from None
+        raise ServiceError(
+            f"cannot read {home.token}: {error.strerror}.", "Restart with `cdesk down`, `cdesk up`."
+        ) from None
 
 
 def running(home: Home) -> ServiceRecord | None:

@@ -40,7 +40,9 @@ class Finding:
 
 
 def run(arguments: list[str]) -> int:
-    parser = show.parser("doctor", "Checks this machine and says what to do about each finding. Exit code 1: a problem.")
+    parser = show.parser(
+        "doctor", "Checks this machine and says what to do about each finding. Exit code 1: a problem."
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     given = parser.parse_args(arguments)
     findings = list(examine(config.home()))
@@ -70,14 +72,20 @@ def _home(home: Home) -> Iterator[Finding]:
         return
     mode = home.path.stat().st_mode & 0o777
     if mode & 0o077:
-        yield Finding("problem", "home", f"{home.path} can be read by others (mode {mode:o}).", f"chmod 700 {home.path}")
+        yield Finding(
+            "problem", "home", f"{home.path} can be read by others (mode {mode:o}).", f"chmod 700 {home.path}"
+        )
     elif not os.access(home.path, os.W_OK):
-        yield Finding("problem", "home", f"{home.path} cannot be written.", "Give it back to your user, or set CDESK_HOME.")
+        yield Finding(
+            "problem", "home", f"{home.path} cannot be written.", "Give it back to your user, or set CDESK_HOME."
+        )
     else:
         yield Finding("ok", "home", f"{home.path}, readable by you only")
     free = shutil.disk_usage(home.path).free
     if free < DISK_FREE_MIN:
-        yield Finding("problem", "disk", f"only {show.size(free)} free.", "Free some space: the queue stops when it is full.")
+        yield Finding(
+            "problem", "disk", f"only {show.size(free)} free.", "Free some space: the queue stops when it is full."
+        )
 
 
 def _claude() -> Iterator[Finding]:
@@ -98,7 +106,13 @@ def _version(binary: str) -> str | None:
         environment = {"PATH": os.environ.get("PATH", ""), "HOME": folder, "CLAUDE_CONFIG_DIR": folder}
         try:
             told = subprocess.run(
-                [binary, "--version"], env=environment, capture_output=True, text=True, timeout=10, check=False, cwd=folder
+                [binary, "--version"],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=False,
+                cwd=folder,
             )
         except (OSError, subprocess.SubprocessError):
             return None
@@ -127,7 +141,9 @@ def _deletion(folder: Path, paths: list[Path]) -> Finding:
     left = days - (time.time() - oldest) / 86_400
     text = f"{len(paths):,} transcripts in {folder}; Claude Code deletes the oldest in {max(left, 0):.0f} days"
     if left < 3:
-        return Finding("note", "history", f"{text}.", "`cdesk import` now keeps what they say; or raise cleanupPeriodDays.")
+        return Finding(
+            "note", "history", f"{text}.", "`cdesk import` now keeps what they say; or raise cleanupPeriodDays."
+        )
     return Finding("ok", "history", f"{text} (cleanupPeriodDays {days}).")
 
 
@@ -147,7 +163,9 @@ def _flow(home: Home) -> Iterator[Finding]:
     if found["running"]:
         yield Finding("ok", "service", f"running, pid {found['pid']}, port {found['port']}")
     else:
-        yield Finding("note", "service", "not running.", "`cdesk up` starts it; until then live sessions are not followed.")
+        yield Finding(
+            "note", "service", "not running.", "`cdesk up` starts it; until then live sessions are not followed."
+        )
     activities = found["warehouse"]["activities"]
     if activities is None:
         yield Finding("note", "warehouse", "in use by another process.")
@@ -157,9 +175,16 @@ def _flow(home: Home) -> Iterator[Finding]:
         yield Finding("ok", "warehouse", f"{activities:,} activities, data as of {found['warehouse']['data_as_of']}")
     queue = found["queue"]
     if found["running"] and found["lag_s"] > LAG_SECONDS_MAX:
-        yield Finding("problem", "queue", f"the oldest activity has waited {show.age(found['lag_s'])}.", f"Look into {home.log}.")
+        yield Finding(
+            "problem", "queue", f"the oldest activity has waited {show.age(found['lag_s'])}.", f"Look into {home.log}."
+        )
     elif queue["bytes"]:
-        yield Finding("note", "queue", f"{queue['events']:,} activities wait.", "" if found["running"] else "`cdesk up` loads them.")
+        yield Finding(
+            "note",
+            "queue",
+            f"{queue['events']:,} activities wait.",
+            "" if found["running"] else "`cdesk up` loads them.",
+        )
     else:
         yield Finding("ok", "queue", "empty: everything is in the warehouse")
 

@@ -29,7 +29,7 @@ def table(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *,
     right: Sequence[int] = (), footer: Sequence[str] | None = None, note: str = "",
 ) -> None:  # fmt: skip
-    """Columns in `right` are aligned right. Long texts are folded, never cut off silently."""
+    """Columns in `right` are aligned right and never folded. Long texts are folded, never cut off silently."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -52,6 +52,21 @@ def table(
 
 def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
+
+
+def short_number(value: float) -> str:
+    """Three digits and a unit, for narrow terminals: 12.3M."""
+    for unit in ("", "K", "M", "B"):
+        if abs(value) < 999.5 or unit == "B":
+            return f"{value:,.0f}{unit}" if not unit or abs(value) >= 99.95 else f"{value:,.1f}{unit}"
+        value /= 1000
+    return ""
+
+
+def width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns
 
 
 def dollars(value: float | None, unpriced: int = 0) -> str:

@@ -72,7 +72,9 @@ def sentences(status: dict[str, Any]) -> str:
     else:
         newest = f", newest from {warehouse['data_as_of']}" if warehouse["data_as_of"] else ""
         lines.append(f"warehouse   {warehouse['activities']:,} activities{newest}")
-    waiting = f"{queue['events']:,} activities ({show.size(queue['bytes'])}) wait, oldest {show.age(queue['oldest_age_s'])}"
+    waiting = (
+        f"{queue['events']:,} activities ({show.size(queue['bytes'])}) wait, oldest {show.age(queue['oldest_age_s'])}"
+    )
     lines.append(f"queue       {waiting if queue['bytes'] else 'empty, everything is in the warehouse'}")
     if queue["dead_letters"]:
         lines.append(f"set aside   {queue['dead_letters']:,} lines that could not be read: `cdesk doctor`")

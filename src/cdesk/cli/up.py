@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -127,11 +128,18 @@ def _serve(home: Home, port: int | None) -> int:
         app.start()
         worker = threading.Thread(target=_backfill, args=(app, progress, is_detached, bound), daemon=True)
         worker.start()
+        _outlive_signals()
         server.run(sockets=[listener])
     finally:
         _forget(home)
         app.close()
     return 0
+
+
+def _outlive_signals() -> None:
+    """The server shuts down on a signal and then raises it again; by then there is still something to put away."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
 
 
 def _backfill(app: Any, progress: Any, is_detached: bool, port: int) -> None:
@@ -155,7 +163,9 @@ def _listen(port: int) -> socket.socket:
     except OverflowError:
         raise CdeskError(f"{port} is not a port.", "Choose one from 1 to 65535.") from None
     except OSError as error:
-        raise CdeskError(f"port {port} cannot be used: {error.strerror}.", "Choose another: `cdesk up --port N`.") from None
+        raise CdeskError(
+            f"port {port} cannot be used: {error.strerror}.", "Choose another: `cdesk up --port N`."
+        ) from None
     return listener
 
 
@@ -182,7 +192,9 @@ def welcome(status: dict[str, Any], *, detached: bool) -> str:
         return "\n".join(lines)
     lines.append(f"Found {backfill['files_total']:,} transcripts; {activities:,} activities are in the warehouse.")
     if backfill["rejected"]:
-        lines.append(f"{backfill['rejected']:,} lines could not be read; they are kept with their reasons (`cdesk doctor`).")
+        lines.append(
+            f"{backfill['rejected']:,} lines could not be read; they are kept with their reasons (`cdesk doctor`)."
+        )
     prefix = f"CDESK_HOME={status['home']} " if status["sample"] else ""
     lines.append("What to do next:")
     lines += [f"  {prefix}cdesk {command:<14} {meaning}" for command, meaning in (

@@ -15,6 +15,8 @@ from cdesk.errors import UsageError
 from cdesk.query.usage import BYS, parse_day
 
 MODELS_SHOWN = 3
+WIDE = 110
+"""Columns of a terminal that has room for every digit."""
 
 
 def run(arguments: list[str]) -> int:
@@ -101,37 +103,49 @@ def _show(report: dict[str, Any], by: str, timezone: str, is_sample: bool) -> No
     label = "SAMPLE DATA · " if is_sample else ""
     if not rows:
         print(f"{label}Nothing was used in this period. `cdesk import` reads your history; `cdesk doctor` checks it.")
+        if note := _note(report):
+            print(note)
         return
     if by == "tool":
         _show_tools(label, rows)
         return
     key = next(iter(rows[0]))
+    is_wide = show.width() >= WIDE
+    named = (1,) if is_wide and by != "model" else ()
     show.table(
-        f"{label}Usage {by} · {timezone}", _headings(by), [_row(row, key) for row in rows], right=(2, 3, 4, 5, 6, 7),
-        footer=["total", "", *_numbers(report["totals"])], note=_note(report),
+        f"{label}Usage {by} · {timezone}", _headings(by, is_wide, bool(named)),
+        [[_name(row, key), *([_models(row)] if named else []), *_numbers(row)] for row in rows],
+        right=range(1 + len(named), 7 + len(named)),
+        footer=["total", *([""] if named else []), *_numbers(report["totals"])], note=_note(report),
     )  # fmt: skip
 
 
-def _headings(by: str) -> list[str]:
+def _headings(by: str, is_wide: bool, has_models: bool) -> list[str]:
     first = {"daily": "day", "weekly": "week of", "monthly": "month"}.get(by, by)
-    return [first, "models", "input", "output", "cache write", "cache read", "all tokens", "cost"]
+    counts = (
+        ["input", "output", "cache write", "cache read", "all tokens"]
+        if is_wide
+        else ["in", "out", "write", "read", "all"]
+    )
+    return [first, *(["models"] if has_models else []), *counts, "cost"]
 
 
-def _row(row: dict[str, Any], key: str) -> list[str]:
-    models = [_short(entry["modelName"]) for entry in row["modelBreakdowns"]]
-    shown = ", ".join(models[:MODELS_SHOWN]) + (f" +{len(models) - MODELS_SHOWN}" if len(models) > MODELS_SHOWN else "")
+def _name(row: dict[str, Any], key: str) -> str:
     name = row[key]
     if key == "sessionId":
         name = f"{name[:8]} {Path(row['projectPath'] or '').name}"
-    return [name or "(unknown)", shown, *_numbers(row)]
+    return name or "(unknown)"
+
+
+def _models(row: dict[str, Any]) -> str:
+    models = list(dict.fromkeys(_short(entry["modelName"]) for entry in row["modelBreakdowns"]))
+    return ", ".join(models[:MODELS_SHOWN]) + (f" +{len(models) - MODELS_SHOWN}" if len(models) > MODELS_SHOWN else "")
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:
-    return [
-        show.number(row["inputTokens"]), show.number(row["outputTokens"]), show.number(row["cacheCreationTokens"]),
-        show.number(row["cacheReadTokens"]), show.number(row["totalTokens"]),
-        show.dollars(row["totalCost"], row.get("unpricedResponses", 0)),
-    ]  # fmt: skip
+    counts = ("inputTokens", "outputTokens", "cacheCreationTokens", "cacheReadTokens", "totalTokens")
+    tell = show.number if show.width() >= WIDE else show.short_number
+    return [*(tell(row[name]) for name in counts), show.dollars(row["totalCost"], row.get("unpricedResponses", 0))]
 
 
 def _short(model: str) -> str:

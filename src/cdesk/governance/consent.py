@@ -1,15 +1,15 @@
 """What a person agreed to have kept: which sources, which projects, and the words that were said.
 
-    [consent]
-    sources = ["transcript", "hook", "otel", "mcp", "api"]     which captures may record
-    exclude_projects = ["~/secret-*"]                          folders never recorded, as glob patterns
-    text = "keep"                                              keep, hash or drop what was said and written
+[consent]
+sources = ["transcript", "hook", "otel", "mcp", "api"]     which captures may record
+exclude_projects = ["~/secret-*"]                          folders never recorded, as glob patterns
+text = "keep"                                              keep, hash or drop what was said and written
 """
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
@@ -57,7 +57,7 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return kept
 
 
-@lru_cache(maxsize=None)
+@cache
 def _words(activity: str) -> frozenset[str]:
     declaration = CATALOG.get(activity)
     return frozenset(f.name for f in declaration.features if f.privacy == "content") if declaration else frozenset()

@@ -59,10 +59,20 @@ class DeadLetters:
             if digest in known:
                 continue
             known.add(digest)
-            fresh.append(msgspec.json.encode(_Kept(
-                digest=digest, reason=letter.reason, source=letter.source, offset=letter.offset,
-                size=len(letter.line), at=self._clock.now().isoformat(), line=self._redact(letter.line[:LINE_KEPT_BYTES]),
-            )) + b"\n")
+            fresh.append(
+                msgspec.json.encode(
+                    _Kept(
+                        digest=digest,
+                        reason=letter.reason,
+                        source=letter.source,
+                        offset=letter.offset,
+                        size=len(letter.line),
+                        at=self._clock.now().isoformat(),
+                        line=self._redact(letter.line[:LINE_KEPT_BYTES]),
+                    )
+                )
+                + b"\n"
+            )
         if fresh and self._size() < LETTERS_BYTES_MAX:
             handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

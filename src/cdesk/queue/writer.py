@@ -96,9 +96,7 @@ class Writer:
 
     def _is_due(self, coming: int) -> bool:
         age = self._clock.monotonic() - self._opened_at
-        return self._size > 0 and (
-            self._size + coming > self._segment_bytes_max or age >= self._segment_seconds_max
-        )
+        return self._size > 0 and (self._size + coming > self._segment_bytes_max or age >= self._segment_seconds_max)
 
     def _stored(self) -> int:
         total = 0

@@ -60,7 +60,9 @@ class Uploader:
         self._stop.set()
         self._wake.set()
 
-    def run(self, on_error: Callable[[WarehouseError], None], on_step: Callable[[int], None] = lambda lines: None) -> None:
+    def run(
+        self, on_error: Callable[[WarehouseError], None], on_step: Callable[[int], None] = lambda lines: None
+    ) -> None:
         """Until `stop`. An error of the warehouse is told and tried again; the queue keeps everything meanwhile."""
         self.is_running = True
         lines_max = BATCH_LINES_MAX

@@ -21,9 +21,7 @@ class Merged:
     unchanged: int = 0
 
     def __add__(self, other: Merged) -> Merged:
-        return Merged(
-            self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged
-        )
+        return Merged(self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged)
 
 
 @dataclass(frozen=True, slots=True)

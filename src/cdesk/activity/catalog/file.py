@@ -18,13 +18,18 @@ _FEATURES = (
     *COMMON,
 )
 
-FILE = Family("file", "VW_FILE_EVENTS", tuple(
-    Declaration(name, meaning, _FEATURES, aliases=aliases) for name, meaning, aliases in (
-        ("file_read", "a file was read", ()),
-        ("file_created", "a file that was not there was written", ()),
-        ("file_written", "a file was written anew", ("claude_file_operation", "file_op", "file_operation")),
-        ("file_edited", "part of a file was replaced", ()),
-        ("file_deleted", "a file was deleted", ()),
-        ("file_renamed", "a file got another path", ()),
-    )
-))
+FILE = Family(
+    "file",
+    "VW_FILE_EVENTS",
+    tuple(
+        Declaration(name, meaning, _FEATURES, aliases=aliases)
+        for name, meaning, aliases in (
+            ("file_read", "a file was read", ()),
+            ("file_created", "a file that was not there was written", ()),
+            ("file_written", "a file was written anew", ("claude_file_operation", "file_op", "file_operation")),
+            ("file_edited", "part of a file was replaced", ()),
+            ("file_deleted", "a file was deleted", ()),
+            ("file_renamed", "a file got another path", ()),
+        )
+    ),
+)

@@ -15,21 +15,29 @@ def _system(name: str, meaning: str, *own: Feature, aliases: tuple[str, ...] = (
     return Declaration(name, meaning, (*_SEED, *own, *COMMON), aliases=aliases)
 
 
-SYSTEM = Family("system", "VW_SYSTEM_EVENTS", (
-    _system("backpressure", "the queue grew past a level, or came back", aliases=("system_backpressure",)),
-    _system("schema_drift_detected", "activities left the catalog's shape"),
-    _system("queue_rotated", "a queue segment was closed", aliases=("queue_rotation",)),
-    _system("artifacts_cleaned", "artifacts past their time were deleted", aliases=("artifact_cleanup",)),
-    _system("error_recovered", "cdesk mended something by itself", aliases=("error_recovery",)),
-    _system("line_kept", "a transcript line of a type cdesk does not know yet",
-        F("line_type", "string", "its type", privacy="public"),
-        F("line", "string", "the line itself, cut at the text limit", privacy="content"),
+SYSTEM = Family(
+    "system",
+    "VW_SYSTEM_EVENTS",
+    (
+        _system("backpressure", "the queue grew past a level, or came back", aliases=("system_backpressure",)),
+        _system("schema_drift_detected", "activities left the catalog's shape"),
+        _system("queue_rotated", "a queue segment was closed", aliases=("queue_rotation",)),
+        _system("artifacts_cleaned", "artifacts past their time were deleted", aliases=("artifact_cleanup",)),
+        _system("error_recovered", "cdesk mended something by itself", aliases=("error_recovery",)),
+        _system(
+            "line_kept",
+            "a transcript line of a type cdesk does not know yet",
+            F("line_type", "string", "its type", privacy="public"),
+            F("line", "string", "the line itself, cut at the text limit", privacy="content"),
+        ),
+        _system(
+            "hook_ran",
+            "a hook of Claude Code ran and left a trace",
+            F("hook_event", "string", "event it ran on", privacy="public"),
+            F("hook_name", "string", "event and matcher", privacy="public"),
+            F("outcome", "string", "success, blocking_error, non_blocking_error, cancelled, …", privacy="public"),
+            F("exit_code", "integer", "exit status", privacy="public"),
+            F("duration_ms", "number", "time it took", unit="ms", privacy="public"),
+        ),
     ),
-    _system("hook_ran", "a hook of Claude Code ran and left a trace",
-        F("hook_event", "string", "event it ran on", privacy="public"),
-        F("hook_name", "string", "event and matcher", privacy="public"),
-        F("outcome", "string", "success, blocking_error, non_blocking_error, cancelled, …", privacy="public"),
-        F("exit_code", "integer", "exit status", privacy="public"),
-        F("duration_ms", "number", "time it took", unit="ms", privacy="public"),
-    ),
-))
+)

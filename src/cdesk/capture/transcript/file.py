@@ -58,6 +58,8 @@ class TranscriptFile:
     def read(self, bookmark: Bookmark | None = None) -> Iterator[Chunk]:
         """The file's new whole lines, piece by piece. The last line counts only once its newline is there, or
         when it is a whole JSON object already."""
+        if bookmark is not None and bookmark.offset and self.path.stat().st_size == bookmark.offset:
+            return
         with self.path.open("rb") as file:
             start = self._resume(file, bookmark)
             interpreter = Interpreter(self.path, self._person, self._prices, start.thread)

@@ -142,8 +142,11 @@ class Interpreter:
 
     def thread(self) -> Thread:
         return Thread(
-            dict(list(self._calls.items())[-OPEN_CALLS_MAX:]), dict(list(self._texts.items())[-1:]),
-            self._session, self._agent, self._last_at,
+            dict(list(self._calls.items())[-OPEN_CALLS_MAX:]),
+            dict(list(self._texts.items())[-1:]),
+            self._session,
+            self._agent,
+            self._last_at,
         )
 
     def flush(self) -> list[Activity]:
@@ -222,9 +225,7 @@ class Interpreter:
                 "forked_from": None if claimed == session else claimed,
             })  # fmt: skip
 
-    def _response(
-        self, line: Line, message: dict[str, Any], request: Any, sidechain: Any, at: Any = None
-    ) -> None:
+    def _response(self, line: Line, message: dict[str, Any], request: Any, sidechain: Any, at: Any = None) -> None:
         usage = message["usage"] if isinstance(message.get("usage"), dict) else {}
         tokens = _tokens(usage)
         if line.is_api_error_message is True:
@@ -324,9 +325,9 @@ class Interpreter:
     def _progress(self, line: Line) -> None:
         """Before subagents had files of their own, their responses came as progress of the Agent call."""
         data = line.data if isinstance(line.data, dict) else {}
-        outer = data.get("message") if isinstance(data.get("message"), dict) else {}
-        message = outer.get("message") if isinstance(outer, dict) else None
-        at = as_time(outer.get("timestamp")) if isinstance(outer, dict) else None
+        told = data.get("message")
+        outer: dict[str, Any] = told if isinstance(told, dict) else {}
+        message, at = outer.get("message"), as_time(outer.get("timestamp"))
         if isinstance(message, dict) and isinstance(message.get("usage"), dict) and at is not None:
             self._at = at
             bare = msgspec.structs.replace(line, version=None, session_id=None, uuid=outer.get("uuid"))
@@ -448,7 +449,8 @@ class Interpreter:
     def _subagent_result(self, call: str, details: dict[str, Any]) -> None:
         agent = as_text(details.get("agentId"))
         link: Features = {
-            "tool_use_id": call, "agent_type": as_text(details.get("agentType")) or as_text(details.get("agent_type")),
+            "tool_use_id": call,
+            "agent_type": as_text(details.get("agentType")) or as_text(details.get("agent_type")),
             "description": as_text(details.get("description")),
         }
         if agent is not None:
@@ -486,7 +488,7 @@ class Interpreter:
         also: str | None = None, also_2: str | None = None, revenue: float | None = None, at: datetime | None = None,
     ) -> None:  # fmt: skip
         line = self._line
-        known = {name: value for name, value in features.items() if value is not None}
+        known: Features = {name: value for name, value in features.items() if value is not None}
         for name, value in (
             ("project_path", line.cwd), ("git_branch", line.git_branch), ("cli_version", line.version),
             ("agent_id", line.agent_id),
@@ -540,9 +542,7 @@ class Interpreter:
         )  # fmt: skip
         return self._prices.cost(model, usage, self._at.date())
 
-    def _is_counted(
-        self, line: Line, message: dict[str, Any], request: Any, usage: dict[str, Any], at: Any
-    ) -> bool:
+    def _is_counted(self, line: Line, message: dict[str, Any], request: Any, usage: dict[str, Any], at: Any) -> bool:
         """ccusage's rule (`adapter/claude/daily.rs`): which lines its reports count."""
         raw = self._raw
         if USAGE_MARKER not in raw or (b":null" in raw and _UNCOUNTED.search(raw)):
@@ -573,7 +573,9 @@ def _decode(raw: bytes) -> Line:
         return _decoder.decode(_mend_surrogates(raw))
 
 
-_ESCAPES = re.compile(rb'\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)', re.S)
+_ESCAPES = re.compile(
+    rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.S
+)
 
 
 def _mend_surrogates(raw: bytes) -> bytes:

@@ -51,8 +51,11 @@ SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, acti
        _also_id_2::VARCHAR, _observations
   FROM {STREAM}
  WHERE activity_id IN (SELECT unnest($ids::UUID[]))"""
-_ALIASED = _KNOWN.replace("activity_id IN (SELECT unnest($ids::UUID[]))", """activity IN ('claude_responded', 'user_asked')
-   AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""")
+_ALIASED = _KNOWN.replace(
+    "activity_id IN (SELECT unnest($ids::UUID[]))",
+    """activity IN ('claude_responded', 'user_asked')
+   AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""",
+)
 _DELETE = f"DELETE FROM {STREAM} WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -161,9 +164,7 @@ def _facts(
     return facts, absorbed
 
 
-def _first_names(
-    activities: Iterable[Activity], stored: dict[str, tuple[Activity, Observations]]
-) -> dict[str, str]:
+def _first_names(activities: Iterable[Activity], stored: dict[str, tuple[Activity, Observations]]) -> dict[str, str]:
     """Second name → first name. Where several facts share a second name, the smallest first name has it."""
     names: dict[str, str] = {}
     for activity in (*activities, *(row for row, _ in stored.values())):

@@ -86,31 +86,46 @@ class DuckDBWarehouse:
         with self._writing:
             self._connection.close()
 
-    def _log(self, query_id: str, sql: str, started: datetime, *, rows: int | None = None, error: str | None = None) -> None:
+    def _log(
+        self, query_id: str, sql: str, started: datetime, *, rows: int | None = None, error: str | None = None
+    ) -> None:
         """Every question is in the query log, answered or not, with QUERY_HISTORY's own columns."""
         ended = self._clock.now()
         with self._writing:
-            _quietly(lambda: self._connection.execute(
-                """INSERT INTO QUERY_HISTORY (query_id, query_tag, query_text, database_name, schema_name,
+            _quietly(
+                lambda: self._connection.execute(
+                    """INSERT INTO QUERY_HISTORY (query_id, query_tag, query_text, database_name, schema_name,
                    execution_status, error_message, start_time, end_time, total_elapsed_time, rows_produced)
                    VALUES (?, ?, ?, 'warehouse', 'main', ?, ?, ?, ?, ?, ?)""",
-                [query_id, f"cdesk:{query_id}", sql, "FAIL" if error else "SUCCESS", error,
-                 started.replace(tzinfo=None), ended.replace(tzinfo=None),
-                 round((ended - started).total_seconds() * 1000), rows],
-            ))
+                    [
+                        query_id,
+                        f"cdesk:{query_id}",
+                        sql,
+                        "FAIL" if error else "SUCCESS",
+                        error,
+                        started.replace(tzinfo=None),
+                        ended.replace(tzinfo=None),
+                        round((ended - started).total_seconds() * 1000),
+                        rows,
+                    ],
+                )
+            )
 
 
 def _open(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     try:
-        connection = duckdb.connect(str(path), config={
-            "memory_limit": memory_limit,
-            "temp_directory": str(spill),
-            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-            "preserve_insertion_order": "false",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "max_vacuum_tasks": "0",  # a checkpoint that rewrites row groups stalls commits for seconds
-        })
+        connection = duckdb.connect(
+            str(path),
+            config={
+                "memory_limit": memory_limit,
+                "temp_directory": str(spill),
+                "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+                "preserve_insertion_order": "false",
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "max_vacuum_tasks": "0",  # a checkpoint that rewrites row groups stalls commits for seconds
+            },
+        )
         connection.execute("SET enable_external_access = false")
         return connection
     except duckdb.IOException as error:

@@ -7,9 +7,9 @@
 -- latencies are ms, sizes are bytes, times are UTC. The filters name the original's activities too.
 --
 -- Two ways to read a key mean the same on Snowflake. On DuckDB feature_json:key reads just that key's own column,
--- which is fast while some row of each row group has the key, and slow (2 s for a million rows) where none has, or
--- where it holds an object. GET(feature_json, 'key') reads the document whole, but only of the family's rows: it is
--- for the keys that only rare activities have.
+-- which is fast while some row of each row group has the key, and slow where none has, or where it holds an object.
+-- GET(feature_json, 'key') reads the document whole, but only of the family's rows: it is for families and keys that
+-- are rare. The two do not mix well in one query, so the rare families use GET throughout.
 
 -- VW_SQL_EVENTS: statements run for an answer, each with its row of the query log.
 -- The log is found by its tag, cdesk:<query_id>; of several runs under one tag the last to start speaks. Columns of the
@@ -32,15 +32,15 @@ WITH typed AS (
         TRY_TO_DOUBLE(GET(feature_json, 'credits_used')::VARCHAR) AS credits_used,
         CASE
             WHEN activity = 'query_error' THEN FALSE
-            ELSE TRY_TO_BOOLEAN(feature_json:success::VARCHAR)
+            ELSE TRY_TO_BOOLEAN(GET(feature_json, 'success')::VARCHAR)
         END AS success,
-        feature_json:error::VARCHAR AS error_message,
+        GET(feature_json, 'error')::VARCHAR AS error_message,
         GET(feature_json, 'error_code')::VARCHAR AS error_code,
-        feature_json:project_path::VARCHAR AS project_path,
-        feature_json:git_branch::VARCHAR AS git_branch,
-        feature_json:cli_version::VARCHAR AS cli_version,
-        feature_json:agent_id::VARCHAR AS agent_id,
-        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
+        GET(feature_json, 'project_path')::VARCHAR AS project_path,
+        GET(feature_json, 'git_branch')::VARCHAR AS git_branch,
+        GET(feature_json, 'cli_version')::VARCHAR AS cli_version,
+        GET(feature_json, 'agent_id')::VARCHAR AS agent_id,
+        TRY_TO_BOOLEAN(GET(feature_json, 'is_sidechain')::VARCHAR) AS is_sidechain
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'sql_executed', 'query_complete', 'query_submitted', 'query_error', 'sql_execution', 'claude_sql_execution'
@@ -296,18 +296,18 @@ WITH typed AS (
         GET(feature_json, 'host')::VARCHAR AS host,
         GET(feature_json, 'entrypoint')::VARCHAR AS entrypoint,
         TRY_CAST(GET(feature_json, 'total_activities')::VARCHAR AS BIGINT) AS total_activities,
-        TRY_CAST(feature_json:total_tokens::VARCHAR AS BIGINT) AS total_tokens,
+        TRY_CAST(GET(feature_json, 'total_tokens')::VARCHAR AS BIGINT) AS total_tokens,
         TRY_TO_DOUBLE(GET(feature_json, 'session_duration_ms')::VARCHAR) AS session_duration_ms,
         GET(feature_json, 'start_source')::VARCHAR AS start_source,
-        feature_json:model::VARCHAR AS model,
+        GET(feature_json, 'model')::VARCHAR AS model,
         GET(feature_json, 'forked_from')::VARCHAR AS forked_from,
-        feature_json:permission_mode::VARCHAR AS permission_mode,
+        GET(feature_json, 'permission_mode')::VARCHAR AS permission_mode,
         GET(feature_json, 'end_reason')::VARCHAR AS end_reason,
         TRY_TO_DOUBLE(GET(feature_json, 'total_cost_usd')::VARCHAR) AS total_cost_usd,
         TRY_TO_DOUBLE(GET(feature_json, 'api_duration_ms')::VARCHAR) AS api_duration_ms,
         TRY_TO_DOUBLE(GET(feature_json, 'tool_duration_ms')::VARCHAR) AS tool_duration_ms,
-        TRY_CAST(feature_json:lines_added::VARCHAR AS BIGINT) AS lines_added,
-        TRY_CAST(feature_json:lines_removed::VARCHAR AS BIGINT) AS lines_removed,
+        TRY_CAST(GET(feature_json, 'lines_added')::VARCHAR AS BIGINT) AS lines_added,
+        TRY_CAST(GET(feature_json, 'lines_removed')::VARCHAR AS BIGINT) AS lines_removed,
         STRIP_NULL_VALUE(GET(feature_json, 'model_usage')) AS model_usage,
         GET(feature_json, 'title')::VARCHAR AS title,
         TRY_CAST(GET(feature_json, 'context_size')::VARCHAR AS BIGINT) AS context_size,
@@ -316,20 +316,20 @@ WITH typed AS (
         TRY_CAST(GET(feature_json, 'post_tokens')::VARCHAR AS BIGINT) AS post_tokens,
         TRY_TO_DOUBLE(GET(feature_json, 'duration_ms')::VARCHAR) AS duration_ms,
         TRY_CAST(GET(feature_json, 'message_count')::VARCHAR AS BIGINT) AS message_count,
-        feature_json:prompt_id::VARCHAR AS prompt_id,
-        feature_json:subagent_id::VARCHAR AS subagent_id,
+        GET(feature_json, 'prompt_id')::VARCHAR AS prompt_id,
+        GET(feature_json, 'subagent_id')::VARCHAR AS subagent_id,
         GET(feature_json, 'agent_type')::VARCHAR AS agent_type,
-        feature_json:tool_use_id::VARCHAR AS tool_use_id,
+        GET(feature_json, 'tool_use_id')::VARCHAR AS tool_use_id,
         GET(feature_json, 'parent_agent_id')::VARCHAR AS parent_agent_id,
         GET(feature_json, 'description')::VARCHAR AS description,
         TRY_CAST(GET(feature_json, 'spawn_depth')::VARCHAR AS BIGINT) AS spawn_depth,
         GET(feature_json, 'status')::VARCHAR AS status,
         TRY_CAST(GET(feature_json, 'total_tool_uses')::VARCHAR AS BIGINT) AS total_tool_uses,
-        feature_json:project_path::VARCHAR AS project_path,
-        feature_json:git_branch::VARCHAR AS git_branch,
-        feature_json:cli_version::VARCHAR AS cli_version,
-        feature_json:agent_id::VARCHAR AS agent_id,
-        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
+        GET(feature_json, 'project_path')::VARCHAR AS project_path,
+        GET(feature_json, 'git_branch')::VARCHAR AS git_branch,
+        GET(feature_json, 'cli_version')::VARCHAR AS cli_version,
+        GET(feature_json, 'agent_id')::VARCHAR AS agent_id,
+        TRY_TO_BOOLEAN(GET(feature_json, 'is_sidechain')::VARCHAR) AS is_sidechain
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'session_started', 'session_start', 'claude_session_start', 'session_resumed',
@@ -363,20 +363,20 @@ WITH typed AS (
             GET(feature_json, 'method')::VARCHAR,
             CASE WHEN activity NOT IN ('mcp_called', 'mcp_call') THEN activity END
         ) AS method,
-        feature_json:mcp_server::VARCHAR AS mcp_server,
-        feature_json:tool_use_id::VARCHAR AS tool_use_id,
-        TRY_TO_DOUBLE(feature_json:latency_ms::VARCHAR) AS latency_ms,
-        TRY_TO_BOOLEAN(feature_json:success::VARCHAR) AS success,
-        feature_json:error::VARCHAR AS error_message,
+        GET(feature_json, 'mcp_server')::VARCHAR AS mcp_server,
+        GET(feature_json, 'tool_use_id')::VARCHAR AS tool_use_id,
+        TRY_TO_DOUBLE(GET(feature_json, 'latency_ms')::VARCHAR) AS latency_ms,
+        TRY_TO_BOOLEAN(GET(feature_json, 'success')::VARCHAR) AS success,
+        GET(feature_json, 'error')::VARCHAR AS error_message,
         TRY_TO_BOOLEAN(GET(feature_json, 'cache_hit')::VARCHAR) AS cache_hit,
         TRY_TO_DOUBLE(GET(feature_json, 'cache_age_ms')::VARCHAR) AS cache_age_ms,
         TRY_TO_BOOLEAN(GET(feature_json, 'stale')::VARCHAR) AS is_stale_while_revalidate,
         TRY_CAST(GET(feature_json, 'context_size')::VARCHAR AS BIGINT) AS context_size_bytes,
-        feature_json:project_path::VARCHAR AS project_path,
-        feature_json:git_branch::VARCHAR AS git_branch,
-        feature_json:cli_version::VARCHAR AS cli_version,
-        feature_json:agent_id::VARCHAR AS agent_id,
-        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
+        GET(feature_json, 'project_path')::VARCHAR AS project_path,
+        GET(feature_json, 'git_branch')::VARCHAR AS git_branch,
+        GET(feature_json, 'cli_version')::VARCHAR AS cli_version,
+        GET(feature_json, 'agent_id')::VARCHAR AS agent_id,
+        TRY_TO_BOOLEAN(GET(feature_json, 'is_sidechain')::VARCHAR) AS is_sidechain
     FROM CLAUDE_STREAM_V2
     WHERE activity IN ('mcp_called', 'mcp_call', 'get_context', 'refresh_context', 'store_artifact')
 )
@@ -411,11 +411,11 @@ WITH typed AS (
         GET(feature_json, 'outcome')::VARCHAR AS outcome,
         TRY_CAST(GET(feature_json, 'exit_code')::VARCHAR AS BIGINT) AS exit_code,
         TRY_TO_DOUBLE(GET(feature_json, 'duration_ms')::VARCHAR) AS duration_ms,
-        feature_json:project_path::VARCHAR AS project_path,
-        feature_json:git_branch::VARCHAR AS git_branch,
-        feature_json:cli_version::VARCHAR AS cli_version,
-        feature_json:agent_id::VARCHAR AS agent_id,
-        TRY_TO_BOOLEAN(feature_json:is_sidechain::VARCHAR) AS is_sidechain
+        GET(feature_json, 'project_path')::VARCHAR AS project_path,
+        GET(feature_json, 'git_branch')::VARCHAR AS git_branch,
+        GET(feature_json, 'cli_version')::VARCHAR AS cli_version,
+        GET(feature_json, 'agent_id')::VARCHAR AS agent_id,
+        TRY_TO_BOOLEAN(GET(feature_json, 'is_sidechain')::VARCHAR) AS is_sidechain
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'backpressure', 'system_backpressure', 'schema_drift_detected', 'queue_rotated', 'queue_rotation',

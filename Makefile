@@ -1,0 +1,59 @@
+# `make up` runs cdesk, `make test` tests it; everything they need is set up first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: up down test lint format web bench bench-import bench-usage chaos lock wheel clean
+
+up: $(VENV)/.installed
+	$(BIN)/cdesk up --detach
+
+down: $(VENV)/.installed
+	$(BIN)/cdesk down
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: bench-import bench-usage
+
+bench-import: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/import_rate.py
+
+bench-usage: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/usage_daily.py
+
+chaos: $(VENV)/.installed-dev
+	CDESK_KILLS=200 $(BIN)/python -m pytest tests/chaos -s
+
+# A wheel, installed alone into a fresh environment, must run.
+wheel: $(VENV)/.installed-dev
+	PYTHON=$(PYTHON) VENV=$(VENV) sh tests/wheel.sh
+
+lock: $(VENV)/.installed-dev
+	$(BIN)/python scripts/lock.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cdesk needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	npm install --silent --no-fund --no-audit --prefix $(VENV)/ccusage ccusage@20.0.24 || echo "no ccusage: its comparison is skipped"
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build
