@@ -50,6 +50,9 @@ def decode(line: bytes) -> Activity:
     """Raises BadLine when the check fails or the JSON is not an activity."""
     check(line)
     try:
-        return _decoder.decode(line)
-    except msgspec.DecodeError as error:
+        activity = _decoder.decode(line)
+    except (ValueError, RecursionError) as error:  # msgspec's own failures, text that is not UTF-8, bottomless nesting
         raise BadLine(f"not an activity: {error}") from None
+    if activity.ts.tzinfo is None:
+        raise BadLine("not an activity: ts has no time zone")
+    return activity

@@ -17,6 +17,7 @@ from cdesk.query.usage import BYS, parse_day
 MODELS_SHOWN = 3
 WIDE = 110
 """Columns of a terminal that has room for every digit."""
+BAR_CHARACTERS = 16
 
 
 def run(arguments: list[str]) -> int:
@@ -111,13 +112,26 @@ def _show(report: dict[str, Any], by: str, timezone: str, is_sample: bool) -> No
         return
     key = next(iter(rows[0]))
     is_wide = show.width() >= WIDE
-    named = (1,) if is_wide and by != "model" else ()
+    named = is_wide and by != "model"
+    drawn = by in ("daily", "weekly", "monthly")
+    most = max(row["totalCost"] for row in rows)
     show.table(
-        f"{label}Usage {by} · {timezone}", _headings(by, is_wide, bool(named)),
-        [[_name(row, key), *([_models(row)] if named else []), *_numbers(row)] for row in rows],
-        right=range(1 + len(named), 7 + len(named)),
-        footer=["total", *([""] if named else []), *_numbers(report["totals"])], note=_note(report),
-    )  # fmt: skip
+        f"{label}Usage {by} · {timezone}",
+        [*_headings(by, is_wide, named), *([""] if drawn else [])],
+        [
+            [_name(row, key), *([_models(row)] if named else []), *_numbers(row), *([_bar(row, most)] if drawn else [])]
+            for row in rows
+        ],
+        right=range(1 + named, 7 + named),
+        footer=["total", *([""] if named else []), *_numbers(report["totals"]), *([""] if drawn else [])],
+        note=_note(report),
+    )
+
+
+def _bar(row: dict[str, Any], most: float) -> str:
+    """The row's cost beside the dearest, in eighths of a character."""
+    eighths = round(BAR_CHARACTERS * 8 * row["totalCost"] / most) if most else 0
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def _headings(by: str, is_wide: bool, has_models: bool) -> list[str]:
