@@ -40,7 +40,7 @@ CACHE = Path(tempfile.gettempdir()) / "cdesk-benchmarks"
 RUNS = 10
 GOAL_MS = 300
 DAYS = 365
-PATTERNS = 5_000
+PATTERNS = 20_000
 """Rows are made from so many different feature objects; ids, times and sessions are each row's own."""
 SESSION_ROWS = 250
 BATCH_ROWS = 100_000

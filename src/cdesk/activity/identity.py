@@ -14,6 +14,9 @@ RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons f
     session     session id + what happened to it
     agent       subagent id + what happened to it
     line        line uuid                        every other threaded line
+    failure     request id of the API request that ended in an error
+    metric      metric + attributes + interval
+    telemetry   session + time + number of a telemetry record that nothing else names
     given       the caller's own id
     content     digest of everything             nothing else identifies it
 """

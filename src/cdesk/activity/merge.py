@@ -2,6 +2,7 @@
 
 Observations by *one* source meet in a join that is commutative, associative and idempotent:
 
+    activity                         one id told as two activities: the first in the alphabet stands, whole
     ts, session, customer, link, …   the earliest / smallest wins
     a feature, rule "largest"        the larger value wins
     features of the group "usage"    the whole group, with its ts and cost, comes from the line that wins by ccusage's
@@ -16,6 +17,7 @@ that an earlier order would not also have given.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -28,16 +30,20 @@ PRECEDENCE: tuple[str, ...] = ("transcript", "otel", "hook", "mcp", "api", "cdes
 
 Rank: TypeAlias = tuple[Any, ...]
 
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
 
 def join(left: Activity, right: Activity) -> Activity:
     """One observation from two of the same fact by the same source."""
-    if left == right:
+    if left == right and _canonical(left) == _canonical(right):  # 1, 1.0 and true are equal, and not the same
         return left
+    if left.activity != right.activity:
+        return min(left, right, key=lambda seen: seen.activity)
     features, winner = _join_features(left, right)
     return Activity(
         activity_id=min(left.activity_id, right.activity_id),
         ts=winner.ts if winner else min(left.ts, right.ts),
-        activity=min(left.activity, right.activity),
+        activity=left.activity,
         customer=min(left.customer, right.customer),
         feature_json=features,
         source=left.source,
@@ -45,7 +51,7 @@ def join(left: Activity, right: Activity) -> Activity:
         also_id_2=_least(left.also_id_2, right.also_id_2),
         identity=_least(left.identity, right.identity),
         anonymous_customer_id=_least(left.anonymous_customer_id, right.anonymous_customer_id),
-        revenue_impact=winner.revenue_impact if winner else _greatest(left.revenue_impact, right.revenue_impact),
+        revenue_impact=winner.revenue_impact if winner else _larger(left.revenue_impact, right.revenue_impact),
         link=_least(left.link, right.link),
         org_id=_least(left.org_id, right.org_id),
         session_id=_least(left.session_id, right.session_id),
@@ -96,22 +102,27 @@ def _usage_rank(seen: Activity) -> Rank:
         features.get("total_tokens") is not None,
         features.get("is_counted") is True,
         features.get("is_sidechain") is not True,
-        features.get("total_tokens") or 0,
+        _amount(features.get("total_tokens")),
         seen.revenue_impact or 0.0,
         features.get("speed") is not None,
-        -seen.ts.timestamp(),
-        _canonical({name: value for name, value in features.items() if name in _USAGE}),
+        _END_OF_TIME - seen.ts,
+        _canonical((seen.revenue_impact, {name: value for name, value in features.items() if name in _USAGE})),
     )
 
 
 def _totals_rank(seen: Activity) -> Rank:
     length = seen.feature_json.get("session_duration_ms")
     group = {name: value for name, value in seen.feature_json.items() if name in _TOTALS}
-    return (length is not None, length or 0, seen.ts, _canonical(group))
+    return (length is not None, _amount(length), seen.ts, _canonical((seen.revenue_impact, group)))
 
 
-def _larger(left: JSON, right: JSON) -> JSON:
-    return left if left == right or _size(left) >= _size(right) else right
+def _amount(value: JSON) -> int | float:
+    """The number, or 0: anybody may emit a word where a number belongs."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _larger(left: Any, right: Any) -> Any:
+    return left if left is right or _size(left) >= _size(right) else right
 
 
 def _size(value: JSON) -> Rank:
@@ -122,7 +133,7 @@ def _size(value: JSON) -> Rank:
         case bool():
             return (1, value)
         case int() | float():
-            return (2, value)
+            return (2, value, _canonical(value))
         case str():
             return (3, len(value), value)
         case list():
@@ -169,10 +180,6 @@ def _place(source: str, order: tuple[str, ...]) -> int:
 
 def _least(left: str | None, right: str | None) -> str | None:
     return min((v for v in (left, right) if v is not None), default=None)
-
-
-def _greatest(left: float | None, right: float | None) -> float | None:
-    return max((v for v in (left, right) if v is not None), default=None)
 
 
 def _first(values: Iterable[Any]) -> Any:

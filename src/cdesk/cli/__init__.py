@@ -10,6 +10,7 @@ from importlib import import_module
 
 COMMANDS: dict[str, str] = {
     "up": "start the service: back-fill every transcript, then follow live ones",
+    "open": "the page in the browser",
     "down": "stop the service",
     "status": "is it running, is it flowing, what is in it",
     "doctor": "check this machine and say what to do about each finding",

@@ -18,6 +18,7 @@ from cdesk import config
 from cdesk.cli import show
 from cdesk.cli.client import Client, ServiceRecord, connect
 from cdesk.cli.import_ import bar
+from cdesk.cli.open import link as page_link
 from cdesk.config import Home
 from cdesk.errors import CdeskError, ServiceError
 
@@ -76,7 +77,7 @@ def _detached(home: Home, port: int | None) -> int:
     while status["queue"]["bytes"]:
         time.sleep(0.05)
         status = client.get("/v1/status")
-    print(welcome(status, detached=True))
+    print(welcome(status, detached=True, page=page_link(client)))
     return 0
 
 
@@ -121,7 +122,7 @@ def _serve(home: Home, port: int | None) -> int:
         bound = listener.getsockname()[1]
         progress = Progress()
         server = uvicorn.Server(uvicorn.Config(
-            service.create(app, token.load_or_make(home.token), bound, progress),
+            service.create(app, token.load_or_make(home.token), bound, progress, lambda: server.should_exit),
             log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5, server_header=False,
         ))  # fmt: skip
         _record(home, bound)
@@ -152,7 +153,9 @@ def _backfill(app: Any, progress: Any, is_detached: bool, port: int) -> None:
         app.catch_up(progress, lambda p: tell(p.bytes, p.bytes_total))
     while app.depth().bytes:
         time.sleep(0.05)
-    print(welcome(msgspec.to_builtins(of_app(app, port, progress)), detached=False), flush=True)
+    client = connect(app.home)
+    page = page_link(client) if client is not None else ""
+    print(welcome(msgspec.to_builtins(of_app(app, port, progress)), detached=False, page=page), flush=True)
 
 
 def _listen(port: int) -> socket.socket:
@@ -180,12 +183,14 @@ def _forget(home: Home) -> None:
     home.service.unlink(missing_ok=True)
 
 
-def welcome(status: dict[str, Any], *, detached: bool) -> str:
-    """What was found, and what to do next."""
+def welcome(status: dict[str, Any], *, detached: bool, page: str = "") -> str:
+    """What was found, and what to do next. `page`: the link that lets a browser in."""
     backfill, activities = status["backfill"], status["warehouse"]["activities"]
     lines = [f"cdesk is running on http://127.0.0.1:{status['port']} (pid {status['pid']})."]
     if status["sample"]:
         lines.insert(0, "SAMPLE DATA: nobody's history, kept apart from yours.")
+    if page:
+        lines.append(f"Look at it: {page}  (once, within ten minutes; then `cdesk open`)")
     if not backfill["files_total"] and not activities:
         lines.append("No Claude Code history was found yet; new sessions are recorded as they happen.")
         lines.append("To look around with bundled sample data: `cdesk up --sample`.")

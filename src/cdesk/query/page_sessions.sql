@@ -6,7 +6,7 @@ SELECT
     MIN(ts) AS began_at,
     MAX(ts) AS ended_at,
     COUNT(*) AS activities,
-    COUNT_IF(activity = 'user_asked') AS prompts
+    COUNT(CASE WHEN activity = 'user_asked' THEN 1 END) AS prompts
 FROM CLAUDE_STREAM_V2
 WHERE _session_id IS NOT NULL AND {where}
 GROUP BY _session_id

@@ -5,7 +5,7 @@ SELECT
     CASE WHEN ts >= :start THEN DATE_TRUNC('HOUR', ts) END AS hour,
     CASE WHEN ts >= :start THEN FLOOR(EXTRACT(MINUTE FROM ts) / NULLIF(:slice_minutes, 0)) END AS slice,
     COUNT(success) AS ended,
-    COUNT_IF(NOT success) AS failed
+    COUNT(CASE WHEN NOT success THEN 1 END) AS failed
 FROM VW_TOOL_EVENTS
 WHERE ts >= :since
 GROUP BY 1, 2, 3

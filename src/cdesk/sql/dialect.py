@@ -344,6 +344,11 @@ def object_agg(node: Node) -> Node:
                      k=node.this, v=node.args["expression"])  # fmt: skip
 
 
+def count_if(node: Node) -> Node:
+    """COUNT_IF of no rows is 0."""
+    return _template("COUNT(CASE WHEN x THEN 1 END)", x=node.this)
+
+
 def object_keys(node: Node) -> Node:
     """OBJECT_KEYS(x); [] for what is not an object."""
     return _call("variant_keys", node.this)
@@ -374,17 +379,29 @@ def _try_timestamp(node: Node) -> Node:
     return exp.TryCast(this=node.expressions[0], to=exp.DataType.build("timestamp"))
 
 
-def _is(shape: str) -> Rule:
-    return lambda node: _template(f"STARTS_WITH(VARIANT_TYPEOF(x), '{shape}')", x=node.expressions[0])
+def _shaped(value: Node, shape: str) -> Node:
+    return _template(f"STARTS_WITH(VARIANT_TYPEOF(x), '{shape}')", x=value)
+
+
+def is_array(node: Node) -> Node:
+    """IS_ARRAY(x)."""
+    return _shaped(node.this, "ARRAY")
+
+
+def _is_object(node: Node) -> Node:
+    return _shaped(node.expressions[0], "OBJECT")
+
+
+def is_null_value(node: Node) -> Node:
+    """IS_NULL_VALUE(x): also true of a missing key, see `type_name`."""
+    return _shaped(node.this, "VARIANT_NULL")
 
 
 _FUNCTIONS: dict[str, Rule] = {
     "TO_TIMESTAMP_NTZ": _timestamp,
     "TRY_TO_TIMESTAMP": _try_timestamp,
     "TRY_TO_TIMESTAMP_NTZ": _try_timestamp,
-    "IS_OBJECT": _is("OBJECT"),
-    "IS_ARRAY": _is("ARRAY"),
-    "IS_NULL_VALUE": _is("VARIANT_NULL"),
+    "IS_OBJECT": _is_object,
 }
 
 
@@ -507,9 +524,12 @@ _RULES: dict[type[Node], Rule] = {
     exp.Struct: object_construct,
     exp.JSONObject: object_construct_keep_null,
     exp.ObjectAgg: object_agg,
+    exp.CountIf: count_if,
     exp.JSONKeys: object_keys,
     exp.ArraySize: array_size,
     exp.Typeof: type_name,
+    exp.IsArray: is_array,
+    exp.IsNullValue: is_null_value,
     exp.Anonymous: function,
     exp.Values: values_columns,
     exp.Merge: merge_target,

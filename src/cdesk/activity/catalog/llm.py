@@ -70,7 +70,8 @@ LLM = Family(
                 F("requested_model", "string", "model that was asked for", privacy="public"),
                 F("stop_reason", "string", "why the model stopped", privacy="public"),
                 F("effort", "string", "thinking effort asked for", privacy="public"),
-                F("query_source", "string", "main, subagent or auxiliary", privacy="public"),
+                F("query_source", "string", "what asked: sdk, repl_main_thread, agent:…, compact, …", privacy="public"),
+                F("reported_cost_usd", "number", "cost by Claude Code's own list", unit="USD", privacy="public"),
                 F(
                     "latency_ms",
                     "number",

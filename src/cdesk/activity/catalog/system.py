@@ -24,6 +24,7 @@ SYSTEM = Family(
         _system("queue_rotated", "a queue segment was closed", aliases=("queue_rotation",)),
         _system("artifacts_cleaned", "artifacts past their time were deleted", aliases=("artifact_cleanup",)),
         _system("error_recovered", "cdesk mended something by itself", aliases=("error_recovery",)),
+        _system("telemetry_gap_noticed", "telemetry events of Claude Code never came"),
         _system(
             "line_kept",
             "a transcript line of a type cdesk does not know yet",

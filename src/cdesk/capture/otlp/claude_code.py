@@ -190,7 +190,7 @@ class ClaudeCode:
         if request is None:
             return
         error = told.words("error")
-        yield self._made(told, "api_request_failed", activity_id("request-failed", request), {
+        yield self._made(told, "api_request_failed", activity_id("failure", request), {
             "request_id": request, "model": told.text("model"), "status": told.count("status_code"),
             "error": shorten(error) if error else None, "retry_attempt": told.count("attempt"),
         })  # fmt: skip
@@ -273,7 +273,7 @@ class ClaudeCode:
         interval = [str(point.start_ns), str(point.at_ns)] if point.is_delta else [str(point.start_ns)]
         key = activity_id("metric", point.metric, *interval, *(f"{name}={value}" for name, value in parts))
         return self._made(told, "metric_recorded", key, {
-            "session_id": told.session, "event_type": "metric", "metric": name, "value": point.value,
+            "session_id": told.session, "event_type": "metric", "metric": name, "amount": point.value,
             "unit": point.unit or None, "kind": told.text("type"), "tool_name": told.text("tool_name"),
             "decision": told.text("decision"), "decision_source": told.text("source"),
             "language": told.text("language"), "model": told.text("model"),
@@ -282,15 +282,15 @@ class ClaudeCode:
     def _mcp_connection(self, told: _Told) -> Activity:
         error = told.words("error")
         return self._made(told, "mcp_connection_changed", told.own_key("mcp_server_connection"), {
-            "mcp_server": told.text("server_name"), "status": told.text("status"),
+            "session_id": told.session, "event_type": "connection", "mcp_server": told.text("server_name"), "status": told.text("status"),
             "transport": told.text("transport_type"), "server_scope": told.text("server_scope"),
             "duration_ms": told.number("duration_ms"), "error": shorten(error) if error else told.text("error_code"),
         })  # fmt: skip
 
     def _skill(self, told: _Told) -> Activity:
         return self._made(told, "skill_activated", told.own_key("skill_activated"), {
-            "skill_name": told.words("skill.name"), "skill_source": told.text("skill.source"),
-            "trigger": told.text("invocation_trigger"), "prompt_id": told.text("prompt.id"),
+            "session_id": told.session, "event_type": "skill", "skill_name": told.words("skill.name"),
+            "skill_source": told.text("skill.source"), "invocation_trigger": told.text("invocation_trigger"), "prompt_id": told.text("prompt.id"),
         })  # fmt: skip
 
     # -- shared --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import TypeVar
 
 import msgspec
@@ -82,19 +83,19 @@ class Receiver:
 
     def logs(self, body: bytes, *, is_json: bool) -> Outcome:
         """Raises Unreadable, QueueFull or QueueError: then nothing was taken."""
-        records = wire_json.logs(body) if is_json else _protobuf().logs(body)
+        records: list[LogRecord] = wire_json.logs(body) if is_json else _protobuf().logs(body)
         outcome = self._take(records, self._claude_code.event, event_name)
         self._observe(record for record in records if is_claude_code(record.sender))
         return outcome
 
     def metrics(self, body: bytes, *, is_json: bool) -> Outcome:
         """Raises as `logs` does."""
-        points = wire_json.metrics(body) if is_json else _protobuf().metrics(body)
+        points: list[Point] = wire_json.metrics(body) if is_json else _protobuf().metrics(body)
         return self._take(points, self._claude_code.point, lambda point: point.metric)
 
     def traces(self, body: bytes, *, is_json: bool) -> Outcome:
         """Raises as `logs` does."""
-        spans = wire_json.traces(body) if is_json else _protobuf().traces(body)
+        spans: list[Span] = wire_json.traces(body) if is_json else _protobuf().traces(body)
         return self._take(spans, self._claude_code.span, lambda span: span.name)
 
     def seen(self) -> Seen:
@@ -202,7 +203,7 @@ def _outcome(strangers: Counter[str], unusable: Counter[str]) -> Outcome:
     return Outcome(strangers.total() + unusable.total(), "; ".join(reasons))
 
 
-def _protobuf():  # type: ignore[no-untyped-def]
+def _protobuf() -> ModuleType:
     """OpenTelemetry's classes take a while to import, and Claude Code may well be told to send JSON."""
     from cdesk.capture.otlp import wire_protobuf
 

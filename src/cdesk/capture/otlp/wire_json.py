@@ -10,8 +10,8 @@ r"""OTLP/JSON, as opentelemetry-proto's `docs/specification.md` maps protobuf to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -26,7 +26,6 @@ _Integer: TypeAlias = int | float | str | None
 _Number: TypeAlias = int | float | str | None
 _DELTA: tuple[_Integer, ...] = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
 _HEX = frozenset("0123456789abcdef")
-
 
 
 class _Values(msgspec.Struct, rename="camel"):
@@ -207,7 +206,7 @@ def _points(sender: Sender, metric: _Metric) -> Iterable[Point]:
             )  # fmt: skip
 
 
-def _reading(read: Any) -> Any:
+def _reading(read: Callable[[], T]) -> T:
     try:
         return read()
     except msgspec.ValidationError as error:
@@ -290,8 +289,8 @@ def _number(value: _Number) -> int | float | None:
     if isinstance(value, str):
         try:
             value = float(value)
-        except ValueError:
-            raise Unreadable(f"{value[:40]!r} is not a number") from None
+        except ValueError as error:
+            raise Unreadable(str(error)) from None
     return None if value is None or not math.isfinite(value) else value
 
 

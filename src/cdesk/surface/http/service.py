@@ -1,6 +1,7 @@
 """The service on loopback HTTP: status, questions, imports and activities from others.
 
-Everything but `/healthz` needs the local token. A request whose Host is not this machine's loopback name, or that
+Everything but `/healthz` and the page's own files needs the local token, or for the page's questions its cookie
+(see page.py). A request whose Host is not this machine's loopback name, or that
 comes from a web page of another origin, is refused before anything else is looked at (DNS rebinding).
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -29,6 +30,7 @@ from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
 from cdesk.query.usage import By
 from cdesk.surface.http import token as tokens
+from cdesk.surface.http.page import PageRoutes
 from cdesk.surface.status import Status, of_app
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -54,9 +56,12 @@ class UsageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: msgspec.Raw | None = None
 
 
-def create(app: App, token: str, port: int, backfill: Progress) -> ASGIApp:
-    """The ASGI application. `backfill` is shown in the status while it is under way."""
+def create(
+    app: App, token: str, port: int, backfill: Progress, is_stopping: Callable[[], bool] = lambda: False
+) -> ASGIApp:
+    """The ASGI application. `backfill` is shown in the status while it is under way; streams end when `is_stopping`."""
     routes = Routes(app, port, backfill)
+    page = PageRoutes(app, token, port, backfill, is_stopping)
     starlette = Starlette(routes=[
         Route("/healthz", _health),
         Route("/v1/status", routes.status),
@@ -64,16 +69,18 @@ def create(app: App, token: str, port: int, backfill: Progress) -> ASGIApp:
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
+        *page.routes,
     ], exception_handlers={CdeskError: _failed})  # fmt: skip
-    return Guarded(starlette, token)
+    return Guarded(starlette, token, page.is_open)
 
 
 class Guarded:
     """Lets in who is on this machine, knows the token, and is no foreign web page."""
 
-    def __init__(self, inner: ASGIApp, token: str) -> None:
+    def __init__(self, inner: ASGIApp, token: str, is_open: Callable[[Request], bool] = lambda request: False) -> None:
         self._inner = inner
         self._token = token
+        self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,10 +96,12 @@ class Guarded:
         origin = request.headers.get("origin")
         if origin is not None and origin != f"http://{host}":
             return _error(403, f"pages of {origin} may not call this service.")
-        if request.url.path == "/healthz":
+        if request.url.path == "/healthz" or self._is_open(request):
             return None
         if not tokens.matches(request.headers.get("authorization"), self._token):
-            return _error(401, "the token is missing or wrong. Send `Authorization: Bearer <token of $CDESK_HOME/token>`.")
+            return _error(
+                401, "the token is missing or wrong. Send `Authorization: Bearer <token of $CDESK_HOME/token>`."
+            )
         return None
 
 
@@ -139,7 +148,6 @@ class Routes:
         receipt = await run_in_threadpool(_take, self._app, body)
         self._app.uploader.wake()
         return _json(receipt, 200 if receipt.accepted or not receipt.rejected else 422)
-
 
 
 def _take(app: App, body: bytes) -> Any:
@@ -232,5 +240,3 @@ def _error(status: int, message: str) -> Response:
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-

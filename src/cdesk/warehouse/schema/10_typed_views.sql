@@ -144,6 +144,7 @@ WITH typed AS (
         feature_json:stop_reason::VARCHAR AS stop_reason,
         feature_json:effort::VARCHAR AS effort,
         feature_json:query_source::VARCHAR AS query_source,
+        TRY_TO_DOUBLE(feature_json:reported_cost_usd::VARCHAR) AS reported_cost_usd,
         TRY_TO_DOUBLE(feature_json:latency_ms::VARCHAR) AS time_to_first_token_ms,
         TRY_TO_DOUBLE(feature_json:total_latency_ms::VARCHAR) AS total_latency_ms,
         feature_json:response_text::VARCHAR AS response_text,
@@ -311,19 +312,34 @@ WITH typed AS (
         STRIP_NULL_VALUE(GET(feature_json, 'model_usage')) AS model_usage,
         GET(feature_json, 'title')::VARCHAR AS title,
         TRY_CAST(GET(feature_json, 'context_size')::VARCHAR AS BIGINT) AS context_size,
-        GET(feature_json, 'trigger')::VARCHAR AS compaction_trigger,
+        GET(feature_json, 'trigger')::VARCHAR AS triggered_by,
         TRY_CAST(GET(feature_json, 'pre_tokens')::VARCHAR AS BIGINT) AS pre_tokens,
         TRY_CAST(GET(feature_json, 'post_tokens')::VARCHAR AS BIGINT) AS post_tokens,
         TRY_TO_DOUBLE(GET(feature_json, 'duration_ms')::VARCHAR) AS duration_ms,
         TRY_CAST(GET(feature_json, 'message_count')::VARCHAR AS BIGINT) AS message_count,
         GET(feature_json, 'prompt_id')::VARCHAR AS prompt_id,
+        GET(feature_json, 'metric')::VARCHAR AS metric,
+        TRY_TO_DOUBLE(GET(feature_json, 'amount')::VARCHAR) AS amount,
+        GET(feature_json, 'unit')::VARCHAR AS unit,
+        GET(feature_json, 'kind')::VARCHAR AS kind,
+        GET(feature_json, 'tool_name')::VARCHAR AS tool_name,
+        GET(feature_json, 'decision')::VARCHAR AS decision,
+        GET(feature_json, 'decision_source')::VARCHAR AS decision_source,
+        GET(feature_json, 'language')::VARCHAR AS language,
+        GET(feature_json, 'mcp_server')::VARCHAR AS mcp_server,
+        GET(feature_json, 'status')::VARCHAR AS status,
+        GET(feature_json, 'transport')::VARCHAR AS transport,
+        GET(feature_json, 'server_scope')::VARCHAR AS server_scope,
+        GET(feature_json, 'error')::VARCHAR AS error,
+        GET(feature_json, 'skill_name')::VARCHAR AS skill_name,
+        GET(feature_json, 'skill_source')::VARCHAR AS skill_source,
+        GET(feature_json, 'invocation_trigger')::VARCHAR AS invocation_trigger,
         GET(feature_json, 'subagent_id')::VARCHAR AS subagent_id,
         GET(feature_json, 'agent_type')::VARCHAR AS agent_type,
         GET(feature_json, 'tool_use_id')::VARCHAR AS tool_use_id,
         GET(feature_json, 'parent_agent_id')::VARCHAR AS parent_agent_id,
         GET(feature_json, 'description')::VARCHAR AS description,
         TRY_CAST(GET(feature_json, 'spawn_depth')::VARCHAR AS BIGINT) AS spawn_depth,
-        GET(feature_json, 'status')::VARCHAR AS status,
         TRY_CAST(GET(feature_json, 'total_tool_uses')::VARCHAR AS BIGINT) AS total_tool_uses,
         GET(feature_json, 'project_path')::VARCHAR AS project_path,
         GET(feature_json, 'git_branch')::VARCHAR AS git_branch,
@@ -336,7 +352,8 @@ WITH typed AS (
         'session_ended', 'session_end', 'claude_session_end',
         'session_heartbeat', 'session_totalled', 'session_titled',
         'context_hydrated', 'claude_context_hydration', 'context_compacted',
-        'turn_completed', 'subagent_started', 'subagent_completed'
+        'turn_completed', 'metric_recorded', 'skill_activated', 'mcp_connection_changed',
+        'subagent_started', 'subagent_completed'
     )
 )
 
@@ -361,7 +378,7 @@ WITH typed AS (
         activity_occurrence, activity_repeated_at, _org_id, _session_id, _source,
         COALESCE(
             GET(feature_json, 'method')::VARCHAR,
-            CASE WHEN activity NOT IN ('mcp_called', 'mcp_call') THEN activity END
+            CASE WHEN activity IN ('get_context', 'refresh_context', 'store_artifact') THEN activity END
         ) AS method,
         GET(feature_json, 'mcp_server')::VARCHAR AS mcp_server,
         GET(feature_json, 'tool_use_id')::VARCHAR AS tool_use_id,
@@ -419,8 +436,8 @@ WITH typed AS (
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'backpressure', 'system_backpressure', 'schema_drift_detected', 'queue_rotated', 'queue_rotation',
-        'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery', 'line_kept', 'hook_ran',
-        'system_event'
+        'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery',
+        'telemetry_gap_noticed', 'line_kept', 'hook_ran', 'system_event'
     )
 )
 
