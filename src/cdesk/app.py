@@ -7,15 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import structlog
-
-from cdesk import config
+from cdesk import config, observe
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
-from cdesk.capture.follow import Follower
 from cdesk.capture.gate import Gate
 from cdesk.capture.intake import Intake
 from cdesk.capture.person import person
@@ -24,7 +23,6 @@ from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
 from cdesk.errors import CdeskError, WarehouseError
 from cdesk.governance.key import load_or_make_key
-from cdesk.governance.redaction import Redactor
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.reader import Depth
@@ -32,12 +30,13 @@ from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import Merged
 
+if TYPE_CHECKING:
+    from cdesk.capture.follow import Follower
+
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 COMPACT_AFTER_IDLE_S = 5.0
 COMPACT_ROWS_MIN = 20_000
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,19 @@ class Producer:
             segment_seconds_max=settings.queue.segment_seconds_max,
             bytes_max=settings.queue.bytes_max,
         )
-        key = load_or_make_key(home.key)
-        redactor = Redactor(key)
-        self.dead = DeadLetters(home.dead, redact=redactor.line, clock=clock)
-        self.gate = Gate(self.writer, redactor.line, settings.consent, key)
-        self.intake = Intake(self.gate)
+        self.dead = DeadLetters(home.dead, redact=lambda line: self.gate.redact(line), clock=clock)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Opened by who captures; who only asks does not wait for the redaction rules."""
+        from cdesk.governance.redaction import Redactor
+
+        key = load_or_make_key(self.home.key)
+        return Gate(self.writer, Redactor(key).line, self.settings.consent, key)
+
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(self.gate)
 
     def close(self) -> None:
         self.writer.close()
@@ -92,15 +99,18 @@ class App(Producer):
         super().__init__(home, settings, clock=clock)
         self.reader = Reader(home.queue, CONSUMER, self.dead)
         self.uploader = Uploader(self.reader, self.warehouse, self.dead)
-        self.prices = PriceBook.bundled()
-        self.usages = Usages(self.warehouse, self.prices)
+        self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
         self.claude_dirs = _dirs(settings, environment)
-        self._backfill = Backfill(person(settings.person, home.path), self.prices, self.gate, self.dead, self._pace)
         self._follower: Follower | None = None
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
+
+    @cached_property
+    def backfill(self) -> Backfill:
+        who = person(self.settings.person, self.home.path)
+        return Backfill(who, PriceBook.bundled(), self.gate, self.dead, self._pace)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -109,15 +119,17 @@ class App(Producer):
     ) -> Imported:
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
         before = self.uploader.merged
-        progress = self._backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
+        progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.uploader.drain()
         merged = _difference(self.uploader.merged, before)
         return Imported(progress.files, progress.lines, merged.inserted, merged.unchanged, progress.rejected)
 
     def catch_up(self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None) -> None:
         """Reads what transcripts say that was not read yet, then follows them until `close`."""
-        self._backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
-        self._follower = Follower(self.claude_dirs, self._backfill, self.bookmarks)
+        self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+        from cdesk.capture.follow import Follower
+
+        self._follower = Follower(self.claude_dirs, self.backfill, self.bookmarks)
         self._thread("follow", self._follower.run)
 
     def depth(self) -> Depth:
@@ -144,7 +156,7 @@ class App(Producer):
         try:
             self.uploader.drain()
         except CdeskError as error:
-            log.warning("drain_failed", error=str(error))
+            observe.event("warning", "drain_failed", error=str(error))
         self.warehouse.close()
 
     def settle(self) -> None:
@@ -202,4 +214,4 @@ def _difference(now: Merged, before: Merged) -> Merged:
 
 
 def _tell_warehouse_error(error: WarehouseError) -> None:
-    log.error("merge_failed", error=str(error))
+    observe.event("error", "merge_failed", error=str(error))

@@ -6,11 +6,18 @@ import logging
 import sys
 from pathlib import Path
 
-import structlog
+
+def event(level: str, name: str, **fields: object) -> None:
+    """Tells one happening. The logging library is heavy and imported only when something happens."""
+    import structlog
+
+    getattr(structlog.get_logger(), level)(name, **fields)
 
 
 def log_to(stream_path: Path | None) -> None:
     """Events go to the file (0600), or to standard error when there is none. Never to standard output."""
+    import structlog
+
     if stream_path is None:
         file = sys.stderr
     else:

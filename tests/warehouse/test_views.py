@@ -1,6 +1,8 @@
 """The schema files, deployed on a real DuckDB in memory and asked about rows written by hand."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,7 @@ import duckdb
 import pytest
 from sqlfluff.core import Linter
 
-from cdesk.activity.catalog import CATALOG, FAMILIES, complete
+from cdesk.activity.catalog import CATALOG, FAMILIES, Family, complete
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK
 from cdesk.sql.dialect import UnsupportedSQL
@@ -64,7 +66,7 @@ class Warehouse:
         )
         return activity_id
 
-    def log(self, query_id: str, start_time: datetime = HOUR, **columns: object) -> None:
+    def log(self, query_id: str, start_time: datetime | None = HOUR, **columns: object) -> None:
         row = {"query_id": query_id, "start_time": start_time, **columns}
         names, binds = ", ".join(row), ", ".join("?" * len(row))
         self.duckdb.execute(f"INSERT INTO QUERY_HISTORY ({names}) VALUES ({binds})", list(row.values()))
@@ -103,11 +105,8 @@ def test_snowflakes_grammar_takes_every_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.view)
-def test_every_declared_feature_is_a_typed_column(family: object, warehouse: Warehouse) -> None:
+def test_every_declared_feature_is_a_typed_column(family: Family, warehouse: Warehouse) -> None:
     """The catalog is the contract: a feature added there is missing here until it is a column."""
-    from cdesk.activity.catalog import Family
-
-    assert isinstance(family, Family)
     columns = {row["column_name"]: row["column_type"] for row in warehouse.rows(f"DESCRIBE {family.view}")}
     renamed = RENAMED.get(family.view, {})
     wanted = {renamed.get(f.name, f.name): TYPES[f.kind] for a in family.activities for f in a.features}
@@ -115,11 +114,8 @@ def test_every_declared_feature_is_a_typed_column(family: object, warehouse: War
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.view)
-def test_every_activity_and_its_old_names_are_in_exactly_its_familys_view(family: object, warehouse: Warehouse) -> None:
+def test_every_activity_and_its_old_names_are_in_exactly_its_familys_view(family: Family, warehouse: Warehouse) -> None:
     """An activity, and every name the original system gave it, is found once."""
-    from cdesk.activity.catalog import Family
-
-    assert isinstance(family, Family)
     names = {name for each in family.activities for name in (each.activity, *each.aliases)}
     for name in names:
         warehouse.record(name)
@@ -177,7 +173,7 @@ def test_a_query_meets_its_run_once(warehouse: Warehouse) -> None:
     warehouse.record("sql_executed", query_id="q4")
     warehouse.log("run1", query_tag="cdesk:q1", query_text="first", start_time=HOUR)
     warehouse.log("run2", query_tag="cdesk:q1", query_text="second", start_time=HOUR + timedelta(minutes=1))
-    warehouse.log("run3", query_tag="cdesk:q1", query_text="unknown start", start_time=None)  # type: ignore[arg-type]
+    warehouse.log("run3", query_tag="cdesk:q1", query_text="unknown start", start_time=None)
     warehouse.log("run4", query_tag="cdesk:q4", error_code="7", error_message="late failure")
     warehouse.log("run5", query_tag="other")
     rows = {row["query_id"]: row for row in warehouse.rows("SELECT * FROM VW_SQL_EVENTS")}
@@ -394,9 +390,6 @@ def test_a_failing_step_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_current_warehouse_does_not_load_the_translator(warehouse: Warehouse, tmp_path: Path) -> None:
     """Starting must be quick: sqlglot is imported only when a step has to run."""
-    import subprocess
-    import sys
-
     path = tmp_path / "w.duckdb"
     with duckdb.connect(str(path)) as connection:
         apply(connection)

@@ -48,7 +48,7 @@ def join(left: Activity, right: Activity) -> Activity:
         feature_json=features,
         source=left.source,
         also_id=_least(left.also_id, right.also_id),
-        also_id_2=_least(left.also_id_2, right.also_id_2),
+        also_id_2=_second_name(left, right),
         identity=_least(left.identity, right.identity),
         anonymous_customer_id=_least(left.anonymous_customer_id, right.anonymous_customer_id),
         revenue_impact=winner.revenue_impact if winner else _larger(left.revenue_impact, right.revenue_impact),
@@ -176,6 +176,13 @@ def _pick(name: str, best_first: list[Activity], prefer: tuple[str, ...] | None)
 
 def _place(source: str, order: tuple[str, ...]) -> int:
     return order.index(source) if source in order else len(order)
+
+
+def _second_name(left: Activity, right: Activity) -> str | None:
+    """Of the observation that knows a first one: a side chain repeats a response under a request that was not its own."""
+    if (left.also_id is None) != (right.also_id is None):
+        return right.also_id_2 if left.also_id is None else left.also_id_2
+    return _least(left.also_id_2, right.also_id_2)
 
 
 def _least(left: str | None, right: str | None) -> str | None:

@@ -296,7 +296,7 @@ AnyPayload = (
     | WorktreeCreate | WorktreeRemove | Elicitation | ElicitationResult | SessionEnd | CdeskSelfTest
 )  # fmt: skip
 
-EVENTS: tuple[type[Payload], ...] = AnyPayload.__args__  # type: ignore[attr-defined]
+EVENTS: tuple[type[Payload], ...] = AnyPayload.__args__
 
 _decoder = msgspec.json.Decoder(AnyPayload)
 _FIELD = re.compile(r"at `\$\.(\w+)")
@@ -305,7 +305,8 @@ _FIELD = re.compile(r"at `\$\.(\w+)")
 def read(raw: bytes) -> Payload | dict[str, Any]:
     """The payload, typed; a plain object when the event is not known yet. Raises BadPayload."""
     try:
-        return _decoder.decode(raw)
+        told: Payload = _decoder.decode(raw)
+        return told
     except msgspec.ValidationError:
         pass
     except (ValueError, RecursionError):

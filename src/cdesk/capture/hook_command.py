@@ -11,7 +11,7 @@ writes itself is what can hold no secret: ids, names, numbers and the working fo
 The words are left to the transcript. `spool.py` picks the files up, and says how they look.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _socket
 import posix
 import sys

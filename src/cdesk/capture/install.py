@@ -4,7 +4,8 @@ Hooks     one group of ours behind whatever stands under an event. Over HTTP whe
           not SessionStart and Setup), else the command of `hook_command.py`. Only events the installed version knows.
 Never     WorktreeCreate and WorktreeRemove (a hook there takes the place of git's own work), MessageDisplay (between
           the model and the screen), PreToolUse and PreModelSwitch (a hook there is asked for leave; what they tell
-          comes again after), FileChanged (needs a list of files), PostModelSwitch (SettingsSchema does not know it).
+          comes again after), PostCompact (tells nothing new), FileChanged (needs a list of files to watch), and
+          PostModelSwitch (the published schema of settings does not know it yet).
 Telemetry six variables in `env`, all or none: where the person's own telemetry goes elsewhere, it keeps going there.
 Token     of its own, in `$CDESK_HOME/ingest-token`. It stands in the settings as it is, because headers can only refer
           to variables of a shell we do not own; so it opens nothing but the doors facts come in by.
@@ -49,7 +50,7 @@ COMMAND_ONLY = frozenset({"SessionStart", "Setup"})
 REGISTERED = (
     "SessionStart", "Setup", "InstructionsLoaded", "UserPromptSubmit", "UserPromptExpansion", "PermissionRequest",
     "PermissionDenied", "PostToolUse", "PostToolUseFailure", "PostToolBatch", "Notification", "SubagentStart",
-    "SubagentStop", "TaskCreated", "TaskCompleted", "TeammateIdle", "Stop", "StopFailure", "PreCompact", "PostCompact",
+    "SubagentStop", "TaskCreated", "TaskCompleted", "TeammateIdle", "Stop", "StopFailure", "PreCompact",
     "ConfigChange", "CwdChanged", "DirectoryAdded", "Elicitation", "ElicitationResult", "SessionEnd",
 )  # fmt: skip
 
@@ -130,12 +131,11 @@ def settings_path(scope: Scope, claude_dir: Path | None, environment: Mapping[st
     if claude_dir is not None:
         return claude_dir / "settings.json"
     given = environment.get("CLAUDE_CONFIG_DIR", "").split(",")[0].strip()
-    return (Path(given).expanduser() if given else Path.home() / ".claude") / "settings.json"
+    return (Path(given).expanduser().absolute() if given else Path.home() / ".claude") / "settings.json"
 
 
-def wanted(home: Path, version: Version | None, port: int, *, only_commands: bool) -> Wanted:
-    """For this version. Makes the token and installs the command when they are not there."""
-    token = ingest_token(home)
+def wanted(home: Path, version: Version | None, port: int, token: str, *, only_commands: bool) -> Wanted:
+    """For this version of Claude Code. Commands alone are for people without a service: then no telemetry either."""
     command: Handler = {"type": "command", "command": command_line(home), "timeout": COMMAND_TIMEOUT_S}
     http: Handler = {
         "type": "http", "url": f"http://127.0.0.1:{port}{ROUTE}", "headers": {"Authorization": f"Bearer {token}"},
@@ -173,18 +173,21 @@ def install_command(home: Path) -> Path:
     return program
 
 
-def ingest_token(home: Path) -> str:
-    """The token that facts are brought in with: it opens `INGEST_ROUTES` and nothing else."""
-    path = home / "ingest-token"
+def known_token(home: Path) -> str | None:
     try:
-        known = path.read_text("ascii").strip()
-        if known:
-            return known
+        return (home / "ingest-token").read_text("ascii").strip() or None
     except FileNotFoundError:
-        pass
+        return None
+
+
+def ingest_token(home: Path) -> str:
+    """The token that facts are brought in with: it opens `INGEST_ROUTES` and nothing else. Made when there is none."""
+    known = known_token(home)
+    if known is not None:
+        return known
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = TOKEN_START + secrets.token_urlsafe(24)
-    replace(path, made + "\n")
+    replace(home / "ingest-token", made + "\n")
     return made
 
 
@@ -195,26 +198,33 @@ def connect(path: Path, want: Wanted, connections: Connections, environment: Map
     """Raises ConfigError when the file is not what settings are."""
     before = _text(path)
     text = _parsed(path, before or "")
-    standing = text.value()
+    settings = text.value()
     known = connections.known.get(str(path))
-    elsewhere = _elsewhere(standing, environment) if want.telemetry else []
-    notes = [_elsewhere_note(elsewhere)] if elsewhere else []
+    elsewhere = _elsewhere(settings, environment) if want.telemetry else []
+    notes = (_elsewhere_note(elsewhere),) if elsewhere else ()
+    variables = {} if elsewhere else want.telemetry
+    if _holds(settings, want.hooks, variables):
+        return Edit(path, before, before, notes, known)
     try:
         _strip(text, known)
-        made = [made for event, handler in want.hooks.items() for made in text.append(("hooks", event), {"hooks": [handler]})]
-        own = set(known.variables if known else _our_variables(standing))
-        written: list[str] = []
-        for name, value in ({} if elsewhere else want.telemetry).items():
-            if text.get(("env", name)) != value:
-                made += text.put(("env", name), value)
-                written.append(name)
+        made = [new for event, handler in want.hooks.items() for new in text.append(("hooks", event), {"hooks": [handler]})]
+        written = [name for name, value in variables.items() if text.get(("env", name)) != value]
+        made += [new for name in written for new in text.put(("env", name), variables[name])]
     except NoPlace as error:
         raise ConfigError(f"{path}: {error}.", "Correct the file first; nothing was changed.") from None
-    containers = [list(map(str, path)) for path in made if path in {("hooks",), ("env",), *(("hooks", e) for e in want.hooks)}]
-    connection = Connection(containers, sorted(set(written) | (own & set(written))), before is None)
-    if before is not None and text.value() == standing:
-        return Edit(path, before, before, tuple(notes), known)
-    return Edit(path, before, text.text, tuple(notes), connection)
+    containers = [list(map(str, new)) for new in made if (new[0] == "hooks" and len(new) < 3) or new == ("env",)]
+    is_new_file = before is None or (known is not None and known.is_new_file)
+    return Edit(path, before, text.text, notes, Connection(containers, written, is_new_file))
+
+
+def _holds(settings: dict[str, Any], hooks: Mapping[str, Handler], variables: Mapping[str, str]) -> bool:
+    """Whether all that is wanted stands there already, and nothing else of ours."""
+    ours: dict[str, list[Any]] = {}
+    for event, _, handler in _handlers(settings.get("hooks")):
+        ours.setdefault(event, []).append(handler)
+    env = _env(settings)
+    is_set = all(env.get(name) == value for name, value in variables.items())
+    return ours == {event: [handler] for event, handler in hooks.items()} and is_set
 
 
 def disconnect(path: Path, connections: Connections) -> Edit:
@@ -232,10 +242,14 @@ def disconnect(path: Path, connections: Connections) -> Edit:
     return Edit(path, before, None if is_ours_alone else text.text)
 
 
-def has_ours(settings: Any) -> list[str]:
-    """The events under which our hooks stand."""
-    hooks = settings.get("hooks") if isinstance(settings, dict) else None
-    return [event for event, group, handler in _handlers(hooks) if is_ours(handler)]
+def standing(path: Path) -> dict[str, Any]:
+    """The settings as they are; empty when there are none. Raises ConfigError."""
+    return _parsed(path, _text(path) or "").value()
+
+
+def our_hooks(settings: dict[str, Any]) -> dict[str, Handler]:
+    """Ours among the settings' hooks, by event."""
+    return {event: handler for event, _, handler in _handlers(settings.get("hooks"))}
 
 
 def is_ours(handler: Any) -> bool:
@@ -252,14 +266,11 @@ def _strip(text: SettingsText, known: Connection | None) -> None:
     settings = text.value()
     variables = _our_variables(settings)
     hooks = settings.get("hooks")
-    for event, group, at in reversed([found for found in _places(hooks)]):
-        handlers = settings["hooks"][event][group]["hooks"]
-        is_alone = all(is_ours(handler) for handler in handlers)
-        if is_alone and set(settings["hooks"][event][group]) <= {"hooks"}:
-            if at == 0:
-                text.remove(("hooks", event, group))
-        else:
+    for event, group, at in reversed(_places(hooks)):
+        if not all(is_ours(handler) for handler in settings["hooks"][event][group]["hooks"]):
             text.remove(("hooks", event, group, "hooks", at))
+        elif at == 0:
+            text.remove(("hooks", event, group))
     events = [("hooks", event) for event in (hooks if isinstance(hooks, dict) else {})]
     for name in variables if known is None else [name for name in known.variables if name in variables]:
         text.remove(("env", name))
@@ -295,8 +306,7 @@ def _handlers(hooks: Any) -> list[tuple[str, int, Any]]:
 
 def _our_variables(settings: dict[str, Any]) -> list[str]:
     """The telemetry variables that are as we write them; none unless the token among them is ours."""
-    found = settings.get("env")
-    env = found if isinstance(found, dict) else {}
+    env = _env(settings)
     if TOKEN_START not in str(env.get("OTEL_EXPORTER_OTLP_HEADERS")):
         return []
     ours = telemetry(0, "")
@@ -306,17 +316,23 @@ def _our_variables(settings: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
+def _env(settings: dict[str, Any]) -> dict[str, Any]:
+    found = settings.get("env")
+    return found if isinstance(found, dict) else {}
+
+
 def _elsewhere(settings: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
     """Variables by which the person's telemetry goes elsewhere already, here or in the shell."""
-    found = settings.get("env")
-    env = found if isinstance(found, dict) else {}
+    env = _env(settings)
     if TOKEN_START in str(env.get("OTEL_EXPORTER_OTLP_HEADERS")):
         return []
     expected = telemetry(0, "")
     del expected["OTEL_EXPORTER_OTLP_ENDPOINT"], expected["OTEL_EXPORTER_OTLP_HEADERS"]
     names = [name for name in TELEMETRY_ELSEWHERE if name in env and env[name] != expected.get(name)]
+    if TOKEN_START in environment.get("OTEL_EXPORTER_OTLP_HEADERS", ""):
+        return names
     shell = [name for name in TELEMETRY_ELSEWHERE if name in environment and environment[name] != expected.get(name)]
-    return names or [f"{name} (in this shell)" for name in shell]
+    return names or [f"{name} (in the environment)" for name in shell]
 
 
 def _elsewhere_note(names: list[str]) -> str:

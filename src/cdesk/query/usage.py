@@ -82,19 +82,24 @@ _KEYS: dict[By, tuple[str, str]] = {
     "weekly": ("week", "{day}"),
     "monthly": ("month", "{day}"),
     "session": ("sessionId", "COALESCE(_session_id, '')"),
-    "project": ("project", "COALESCE(project_path, '')"),
-    "model": ("model", "COALESCE(model, '')"),
+    "project": ("project", "COALESCE(_project_path, '')"),
+    "model": ("model", "COALESCE(_model, '')"),
     "user": ("user", "customer"),
 }
 
 _SQL = """
-SELECT {key} AS k, CAST(ts AS DATE) AS d, model, speed, {single} AS single,
-       SUM(prompt_tokens), SUM(completion_tokens), SUM(cache_creation_5m_tokens), SUM(cache_creation_1h_tokens),
-       SUM(cache_read_tokens), SUM(cost_usd), COUNT(*),
-       SUM(CASE WHEN cost_usd IS NULL AND total_tokens > 0 THEN 1 ELSE 0 END), MIN(ts), MAX(ts), MAX(project_path)
-  FROM VW_LLM_EVENTS
- WHERE activity = 'claude_responded' AND is_counted AND {when}
+SELECT {key} AS k, {day} AS d, _model, _speed, {single} AS single,
+       SUM(_prompt_tokens), SUM(_completion_tokens), SUM(_cache_creation_5m_tokens), SUM(_cache_creation_1h_tokens),
+       SUM(_cache_read_tokens), SUM(revenue_impact), COUNT(*),
+       SUM(CASE WHEN revenue_impact IS NULL AND {total} > 0 THEN 1 ELSE 0 END), MIN(ts), MAX(ts), MAX(_project_path)
+  FROM CLAUDE_STREAM_V2
+ WHERE activity = 'claude_responded' AND _is_counted AND {when}
  GROUP BY 1, 2, 3, 4, 5"""
+
+_TOTAL = (
+    "(COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)"
+    " + COALESCE(_cache_creation_1h_tokens, 0) + COALESCE(_cache_read_tokens, 0))"
+)
 
 _TOOLS = """
 WITH calls AS (
@@ -138,9 +143,9 @@ class Usages:
             return self._tools(when, parameters, timezone)
         key = _KEYS[by][1].format(day=day)
         prices = prices.over(self._prices) if prices else None
-        single = f"CASE WHEN total_tokens > {prices.linear_tokens_max} THEN activity_id END" if prices else "NULL"
+        single = f"CASE WHEN {_TOTAL} > {prices.linear_tokens_max} THEN activity_id END" if prices else "NULL"
         rows: dict[str, Row] = {}
-        sql = _SQL.format(key=key, single=single, when=when)
+        sql = _SQL.format(key=key, day="CAST(ts AS DATE)" if prices else "NULL", single=single, total=_TOTAL, when=when)
         for found in self._warehouse.query(sql, parameters).rows:
             _add(rows, by, found, prices)
         ordered = sorted(rows.values(), key=_order(by))
@@ -150,8 +155,8 @@ class Usages:
         return Report(by, ordered, totals, self._excluded(when, parameters), timezone)
 
     def _excluded(self, when: str, parameters: list[Any]) -> int:
-        sql = f"""SELECT COUNT(*) FROM VW_LLM_EVENTS
-                   WHERE activity = 'claude_responded' AND NOT is_counted AND total_tokens > 0 AND {when}"""
+        sql = f"""SELECT COUNT(*) FROM CLAUDE_STREAM_V2
+                   WHERE activity = 'claude_responded' AND NOT _is_counted AND {_TOTAL} > 0 AND {when}"""
         return int(self._warehouse.query(sql, parameters).rows[0][0])
 
     def _tools(self, when: str, parameters: list[Any], timezone: str) -> Report:

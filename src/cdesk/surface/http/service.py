@@ -29,6 +29,7 @@ from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
 from cdesk.query.usage import By
+from cdesk.surface.http import otlp
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.page import PageRoutes
 from cdesk.surface.status import Status, of_app
@@ -69,6 +70,7 @@ def create(
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
+        *otlp.routes(app),
         *page.routes,
     ], exception_handlers={CdeskError: _failed})  # fmt: skip
     return Guarded(starlette, token, page.is_open)

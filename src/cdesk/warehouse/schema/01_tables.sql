@@ -24,7 +24,17 @@ CREATE TABLE IF NOT EXISTS CLAUDE_STREAM_V2 (
     _identity VARCHAR,
     _also_id VARCHAR(36),
     _also_id_2 VARCHAR(36),
-    _observations VARCHAR
+    _observations VARCHAR,
+    -- what reports sum over every day, also as columns of its own type
+    _project_path VARCHAR,
+    _model VARCHAR,
+    _speed VARCHAR,
+    _is_counted BOOLEAN,
+    _prompt_tokens BIGINT,
+    _completion_tokens BIGINT,
+    _cache_creation_5m_tokens BIGINT,
+    _cache_creation_1h_tokens BIGINT,
+    _cache_read_tokens BIGINT
 )
 CLUSTER BY (TO_DATE(ts), activity);
 
