@@ -24,7 +24,6 @@ summarizer: its agent type is empty and no such subagent ever began.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from cdesk.capture.gate import Gate
 from cdesk.capture.lenient import as_count, as_number, as_text, text_hash
 from cdesk.capture.outcome import file_changes, mcp_names, measure, tool_category
 from cdesk.capture.shorten import shorten, shorten_all
+from cdesk.capture.surrogates import mend_surrogates
 
 MISTYPED_FIELDS_MAX = 32
 DURATION_MS_MAX = 366 * 86_400_000.0
@@ -310,7 +310,7 @@ def read(raw: bytes) -> Payload | dict[str, Any]:
     except msgspec.ValidationError:
         pass
     except (ValueError, RecursionError):
-        raw = _mended(raw)
+        raw = mend_surrogates(raw)
     return _without_mistyped(_object(raw))
 
 
@@ -324,14 +324,6 @@ def _object(raw: bytes) -> dict[str, Any]:
     if not isinstance(told.get("hook_event_name"), str):
         raise BadPayload("hook_event_name is missing")
     return told
-
-
-def _mended(raw: bytes) -> bytes:
-    """JavaScript writes half of a cut emoji as a lone surrogate, which is no Unicode text; it becomes a `?`."""
-    try:
-        return json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
-    except (ValueError, RecursionError):
-        return raw
 
 
 def _without_mistyped(told: dict[str, Any]) -> Payload | dict[str, Any]:
@@ -403,7 +395,8 @@ class _Facts:
 
     def happened(self, activity: str, features: Features) -> None:
         """A fact without a name of its own: it happened in this session, told by this event, at this moment."""
-        self.add(activity, self.key("hook", self._event, self.told.agent_id or "", self.moment()), features)
+        key = self.key("hook", self._event, self.told.agent_id or "", self.moment())
+        self.add(activity, key, {"prompt_id": self.told.prompt_id, **features})
 
     def key(self, kind: str, *parts: str) -> str:
         return activity_id(kind, self.told.session_id or "", *parts)
@@ -421,8 +414,7 @@ def _session_start(told: SessionStart, facts: _Facts) -> None:
         return
     if told.source == "resume":
         facts.add("session_resumed", facts.key("session", "resumed", facts.moment()), {
-            "session_id": session, "event_type": "resume", "context_tokens": told.context_tokens,
-            "idle_s": told.seconds_since_last_response, "cache_write_usd": told.estimated_cache_write_usd,
+            "session_id": session, "event_type": "resume",
         })  # fmt: skip
         return
     facts.add("session_started", facts.key("session", "started"), {
@@ -474,7 +466,7 @@ def _tool_before(told: PreToolUse, facts: _Facts) -> None:
 
 
 def _tool_denied(told: PermissionDenied, facts: _Facts) -> None:
-    outcome: Features = {"success": False, "error": shorten(told.reason) if told.reason else None}
+    outcome: Features = {"success": False, "error": _short(told.reason)}
     _called(told, facts, {**outcome, "error_type": "permission-denied", "permission_decision": "reject"}, outcome)
 
 
@@ -495,7 +487,7 @@ def _tool_done(told: PostToolUse, facts: _Facts) -> None:
 
 def _tool_failed(told: PostToolUseFailure, facts: _Facts) -> None:
     outcome: Features = {
-        "success": False, "latency_ms": _duration(told.duration_ms), "error": shorten(told.error) if told.error else None,
+        "success": False, "latency_ms": _duration(told.duration_ms), "error": _short(told.error),
     }  # fmt: skip
     _called(
         told, facts, {**outcome, "error_type": "error", "interrupted": told.is_interrupt}, outcome,
@@ -545,7 +537,7 @@ def _begun(duration_ms: float | None, facts: _Facts) -> datetime:
 
 def _permission_request(told: PermissionRequest, facts: _Facts) -> None:
     facts.happened("permission_requested", {
-        "tool_name": told.tool_name, "permission_mode": told.permission_mode, "prompt_id": told.prompt_id,
+        "tool_name": told.tool_name, "permission_mode": told.permission_mode,
         "parameters": shorten_all(told.tool_input) if told.tool_input is not None else None,
     })  # fmt: skip
 
@@ -597,58 +589,41 @@ def _task(activity: str) -> Callable[[Any, _Facts], None]:
     def tell(told: _TaskPayload, facts: _Facts) -> None:
         if told.task_id:
             facts.add(activity, facts.key("task", told.task_id, activity), {
-                "task_id": told.task_id, "subject": shorten(told.task_subject or "") or None,
-                "description": shorten(told.task_description or "") or None, "teammate": told.teammate_name,
-                "prompt_id": told.prompt_id,
+                "task_id": told.task_id, "title": _short(told.task_subject),
+                "description": _short(told.task_description), "prompt_id": told.prompt_id,
             })  # fmt: skip
 
     return tell
 
 
 def _teammate_idle(told: TeammateIdle, facts: _Facts) -> None:
-    facts.happened("teammate_idled", {"teammate": told.teammate_name, "prompt_id": told.prompt_id})
+    facts.happened("teammate_idled", {"agent_type": told.teammate_name or told.agent_type})
 
 
 # -- the session ---------------------------------------------------------------------------------------------------
 
 
 def _stop(told: Stop, facts: _Facts) -> None:
-    text = told.last_assistant_message
-    facts.happened("claude_stopped", {
-        "prompt_id": told.prompt_id, "success": True, "response_text": shorten(text) if text else None,
-        "response_length": len(text) if text is not None else None, "is_continued": told.stop_hook_active,
-        "background_tasks": len(told.background_tasks) if told.background_tasks is not None else None,
-    })  # fmt: skip
+    facts.happened("claude_stopped", {"status": "completed"})
 
 
 def _stop_failure(told: StopFailure, facts: _Facts) -> None:
-    error = told.error_details or told.last_assistant_message
-    facts.happened("claude_stopped", {
-        "prompt_id": told.prompt_id, "success": False, "error_type": told.error,
-        "error": shorten(error) if error else None,
-    })  # fmt: skip
+    error = _short(told.error_details or told.last_assistant_message)
+    facts.happened("claude_stopped", {"status": "failed", "kind": told.error, "error": error})
 
 
 def _notification(told: Notification, facts: _Facts) -> None:
     facts.happened("notification_shown", {
-        "notification_type": told.notification_type, "message": shorten(told.message or "") or None,
-        "title": shorten(told.title or "") or None, "prompt_id": told.prompt_id,
+        "kind": told.notification_type, "message": _short(told.message), "title": _short(told.title),
     })  # fmt: skip
 
 
 def _compact(told: PreCompact, facts: _Facts) -> None:
-    facts.happened("compaction_requested", {
-        "trigger": told.trigger, "instructions": shorten(told.custom_instructions or "") or None,
-        "prompt_id": told.prompt_id,
-    })  # fmt: skip
+    facts.happened("compaction_requested", {"trigger": told.trigger, "description": _short(told.custom_instructions)})
 
 
 def _model_switch(told: PostModelSwitch, facts: _Facts) -> None:
-    facts.happened("model_switched", {
-        "from_model": told.from_model, "model": told.to_model, "requested_model": told.requested_model,
-        "switched_by": told.source, "context_tokens": told.context_tokens,
-        "cache_write_usd": told.estimated_cache_write_usd, "prompt_id": told.prompt_id,
-    })  # fmt: skip
+    facts.happened("model_switched", {"from_model": told.from_model, "model": told.to_model, "kind": told.source})
 
 
 def _setup(told: Setup, facts: _Facts) -> None:
@@ -657,62 +632,55 @@ def _setup(told: Setup, facts: _Facts) -> None:
 
 def _instructions(told: InstructionsLoaded, facts: _Facts) -> None:
     facts.happened("instructions_loaded", {
-        "file_path": told.file_path, "memory_type": told.memory_type, "load_reason": told.load_reason,
-        "loaded_by": told.trigger_file_path or told.parent_file_path, "prompt_id": told.prompt_id,
+        "path": told.file_path, "kind": told.memory_type, "trigger": told.load_reason,
     })  # fmt: skip
 
 
 def _config(told: ConfigChange, facts: _Facts) -> None:
-    facts.happened("config_changed", {
-        "config_source": told.source, "file_path": told.file_path, "prompt_id": told.prompt_id,
-    })  # fmt: skip
+    facts.happened("config_changed", {"path": told.file_path, "kind": told.source})
 
 
 def _cwd(told: CwdChanged, facts: _Facts) -> None:
-    facts.happened("folder_changed", {
-        "folder": told.new_cwd, "from_folder": told.old_cwd, "prompt_id": told.prompt_id,
-    })  # fmt: skip
+    facts.happened("folder_changed", {"path": told.new_cwd})
 
 
 def _directory(told: DirectoryAdded, facts: _Facts) -> None:
-    facts.happened("folder_added", {
-        "folder": told.directory, "added_by": told.source, "prompt_id": told.prompt_id,
-    })  # fmt: skip
+    facts.happened("folder_added", {"path": told.directory, "kind": told.source})
 
 
 def _watched_file(told: FileChanged, facts: _Facts) -> None:
-    facts.happened("watched_file_changed", {
-        "file_path": told.file_path, "change": told.event, "prompt_id": told.prompt_id,
-    })  # fmt: skip
+    facts.happened("watched_file_changed", {"path": told.file_path, "kind": told.event})
 
 
 def _worktree_made(told: WorktreeCreate, facts: _Facts) -> None:
-    facts.happened("worktree_requested", {"worktree": told.name, "prompt_id": told.prompt_id})
+    facts.happened("worktree_requested", {"title": _short(told.name)})
 
 
 def _worktree_gone(told: WorktreeRemove, facts: _Facts) -> None:
-    facts.happened("worktree_removed", {"worktree": told.worktree_path, "prompt_id": told.prompt_id})
+    facts.happened("worktree_removed", {"path": told.worktree_path})
 
 
 def _elicitation(told: Elicitation, facts: _Facts) -> None:
     facts.happened("elicitation_requested", {
-        "mcp_server": told.mcp_server_name, "mode": told.mode, "elicitation_id": told.elicitation_id,
-        "message": shorten(told.message or "") or None, "prompt_id": told.prompt_id,
+        "mcp_server": told.mcp_server_name, "kind": told.mode, "message": _short(told.message),
     })  # fmt: skip
 
 
 def _elicitation_result(told: ElicitationResult, facts: _Facts) -> None:
     facts.happened("elicitation_answered", {
-        "mcp_server": told.mcp_server_name, "mode": told.mode, "elicitation_id": told.elicitation_id,
-        "action": told.action, "prompt_id": told.prompt_id,
+        "mcp_server": told.mcp_server_name, "kind": told.mode, "status": told.action,
     })  # fmt: skip
+
+
+def _short(text: str | None) -> str | None:
+    return shorten(text) if text else None
 
 
 def _self_test(told: CdeskSelfTest, facts: _Facts) -> None:
     test = told.test_id or told.session_id
     if test:
         facts.add("self_test_arrived", activity_id("self-test", "hook", test), {
-            "event_type": "self_test", "severity": "info", "test_id": test,
+            "event_type": "self_test", "severity": "info", "message": test,
         }, session=False)  # fmt: skip
 
 

@@ -71,7 +71,9 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 def settings_path(given: argparse.Namespace) -> Path:
     folder = given.claude_dir
-    return install.settings_path(given.scope, folder.expanduser().absolute() if folder else None, os.environ, Path.cwd())
+    return install.settings_path(
+        given.scope, folder.expanduser().absolute() if folder else None, os.environ, Path.cwd()
+    )
 
 
 def carry_out(edit: Edit, home: Home, given: argparse.Namespace) -> bool:
@@ -98,7 +100,11 @@ def _agreed(edit: Edit) -> bool:
 def difference(edit: Edit) -> str:
     """A unified diff, without the token."""
     lines = difflib.unified_diff(
-        (edit.before or "").splitlines(), (edit.after or "").splitlines(), str(edit.path), f"{edit.path} (new)", lineterm=""
+        (edit.before or "").splitlines(),
+        (edit.after or "").splitlines(),
+        str(edit.path),
+        f"{edit.path} (new)",
+        lineterm="",
     )
     return _TOKEN.sub(f"{install.TOKEN_START}…", "\n".join(lines))
 
@@ -118,5 +124,9 @@ def _environment(scope: str) -> Mapping[str, str]:
     """Where telemetry could be spoken for outside the file: the shell and, for a project, the user's own settings."""
     if scope == "user":
         return os.environ
-    mine: dict[str, Any] = install.standing(install.settings_path("user", None, os.environ, Path.cwd())).get("env") or {}
-    return {**{name: str(value) for name, value in mine.items()}, **os.environ} if isinstance(mine, dict) else os.environ
+    mine: dict[str, Any] = (
+        install.standing(install.settings_path("user", None, os.environ, Path.cwd())).get("env") or {}
+    )
+    return (
+        {**{name: str(value) for name, value in mine.items()}, **os.environ} if isinstance(mine, dict) else os.environ
+    )

@@ -50,6 +50,26 @@ def table(
         console.print(Text(note, "dim"))
 
 
+def records(names: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = "") -> None:
+    """One value a line, for rows too wide for the terminal."""
+    from rich.console import Console
+    from rich.rule import Rule
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for count, row in enumerate(rows, 1):
+        console.print(Rule(Text(str(count), "dim"), align="left", style="dim"))
+        shown = Table.grid(padding=(0, 2))
+        shown.add_column(style="bold", no_wrap=True)
+        shown.add_column(overflow="fold")
+        for name, value in zip(names, row, strict=True):
+            shown.add_row(Text(name), Text(value))
+        console.print(shown)
+    if note:
+        console.print(Text(note, "dim"))
+
+
 def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 

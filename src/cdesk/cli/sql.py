@@ -12,6 +12,7 @@ from cdesk.cli import show
 from cdesk.cli.client import connect
 
 ROWS_SHOWN = 200
+FOLD_AT = 28
 ROWS_MAX = 1_000_000
 SECONDS_MAX = 60.0
 
@@ -59,12 +60,20 @@ def _show(answer: dict[str, Any]) -> None:
     if not rows:
         print(f"No rows. ({answer['query_id']})")
         return
-    right = [i for i in range(len(answer["columns"])) if all(_is_number(row[i]) for row in rows)]
     more = f" · only the first {ROWS_SHOWN} are shown" if len(rows) > ROWS_SHOWN else ""
-    show.table(
-        "", answer["columns"], [[_text(value) for value in row] for row in rows[:ROWS_SHOWN]], right=right,
-        note=f"{min(len(rows), ROWS_SHOWN)} rows{more} · {answer['query_id']}",
-    )  # fmt: skip
+    note = f"{min(len(rows), ROWS_SHOWN)} rows{more} · {answer['query_id']}"
+    texts = [[_text(value) for value in row] for row in rows[:ROWS_SHOWN]]
+    if _width(answer["columns"], texts) > show.width():
+        show.records(answer["columns"], texts, note=note)
+        return
+    right = [i for i in range(len(answer["columns"])) if all(_is_number(row[i]) for row in rows)]
+    show.table("", answer["columns"], texts, right=right, note=note)
+
+
+def _width(columns: list[str], rows: list[list[str]]) -> int:
+    """Characters a table needs when texts may be folded at FOLD_AT."""
+    widest = [max(len(line) for line in (name, *(row[i] for row in rows))) for i, name in enumerate(columns)]
+    return sum(min(width, FOLD_AT) + 3 for width in widest)
 
 
 def _is_number(value: Any) -> bool:

@@ -31,6 +31,28 @@ def _session(name: str, meaning: str, *own: Feature, aliases: tuple[str, ...] = 
     return Declaration(name, meaning, (*_SEED, *own, *COMMON), aliases=aliases)
 
 
+def _told(name: str, meaning: str, *own: Feature) -> Declaration:
+    """What only a hook tells: it happened while Claude worked on a prompt."""
+    return Declaration(
+        name, meaning, (*own, F("prompt_id", "string", "Claude Code's prompt id", privacy="public"), *COMMON)
+    )
+
+
+def _kind(meaning: str) -> Feature:
+    return F("kind", "string", meaning, privacy="public")
+
+
+def _path(meaning: str) -> Feature:
+    return F("path", "string", meaning)
+
+
+_TASK = (
+    F("task_id", "string", "its number in the list", privacy="public", required=True),
+    F("title", "string", "what is to be done", privacy="content"),
+    F("description", "string", "more about it", privacy="content"),
+)
+_MCP_SERVER = F("mcp_server", "string", "server's name", privacy="public", required=True)
+
 SESSION = Family(
     "session",
     "VW_SESSION_EVENTS",
@@ -125,6 +147,82 @@ SESSION = Family(
             F("skill_source", "string", "where it comes from: projectSettings, plugin, …", privacy="public"),
             F("invocation_trigger", "string", "who asked for it: user-slash, …", privacy="public"),
             F("prompt_id", "string", "Claude Code's prompt id", privacy="public"),
+        ),
+        _told(
+            "permission_requested",
+            "the person was asked whether a tool may run",
+            F("tool_name", "string", "the tool", privacy="public", required=True),
+            F("parameters", "object", "what it was to be given, long texts cut", privacy="content"),
+            F("permission_mode", "string", "permission mode then", privacy="public"),
+        ),
+        _told(
+            "claude_stopped",
+            "Claude ended its turn",
+            F("status", "string", "completed or failed", privacy="public", required=True),
+            _kind("kind of failure: rate_limit, overloaded, …"),
+            F("error", "string", "message of the failure", privacy="content"),
+        ),
+        _told(
+            "notification_shown",
+            "Claude Code wanted the person's attention",
+            _kind("permission_prompt, idle_prompt, …"),
+            F("message", "string", "what it said", privacy="content"),
+            F("title", "string", "its headline", privacy="content"),
+        ),
+        _told("task_created", "a task was put on the session's list", *_TASK),
+        _told("task_completed", "a task of the session's list was done", *_TASK),
+        _told(
+            "teammate_idled", "a teammate ran out of work", F("agent_type", "string", "the teammate", privacy="public")
+        ),
+        _told(
+            "model_switched",
+            "a session went on with another model",
+            F("model", "string", "model from then on", privacy="public", required=True),
+            F("from_model", "string", "model until then", privacy="public"),
+            _kind("who switched: command, picker, sdk, auto, resume"),
+        ),
+        _told(
+            "compaction_requested",
+            "a session's context was about to be compacted",
+            F("trigger", "string", "manual or auto", privacy="public"),
+            F("description", "string", "what the person asked to keep", privacy="content"),
+        ),
+        _told(
+            "session_set_up", "a project was set up", F("trigger", "string", "init or maintenance", privacy="public")
+        ),
+        _told(
+            "instructions_loaded",
+            "a file of instructions was put before the model",
+            _path("the file"),
+            _kind("User, Project, Local or Managed"),
+            F("trigger", "string", "why: session_start, nested_traversal, …", privacy="public"),
+        ),
+        _told(
+            "config_changed", "settings changed", _path("settings file"), _kind("user_settings, project_settings, …")
+        ),
+        _told("folder_changed", "the session went to another folder", _path("the folder it is in now")),
+        _told("folder_added", "a folder was opened to the session", _path("the folder"), _kind("slash_command, …")),
+        _told(
+            "watched_file_changed",
+            "a file that a hook watches changed",
+            _path("the file"),
+            _kind("change, add, unlink"),
+        ),
+        _told("worktree_requested", "a worktree was asked for", F("title", "string", "its name", privacy="content")),
+        _told("worktree_removed", "a worktree was removed", _path("where it was")),
+        _told(
+            "elicitation_requested",
+            "an MCP server asked the person something",
+            _MCP_SERVER,
+            _kind("form or url"),
+            F("message", "string", "what it asked", privacy="content"),
+        ),
+        _told(
+            "elicitation_answered",
+            "the person answered an MCP server; the answer itself is not kept",
+            _MCP_SERVER,
+            _kind("form or url"),
+            F("status", "string", "accept, decline or cancel", privacy="public"),
         ),
         Declaration(
             "subagent_started",

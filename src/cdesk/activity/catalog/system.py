@@ -25,9 +25,10 @@ SYSTEM = Family(
         _system("artifacts_cleaned", "artifacts past their time were deleted", aliases=("artifact_cleanup",)),
         _system("error_recovered", "cdesk mended something by itself", aliases=("error_recovery",)),
         _system("telemetry_gap_noticed", "telemetry events of Claude Code never came"),
+        _system("self_test_arrived", "what `cdesk doctor` sent to see whether it arrives"),
         _system(
             "line_kept",
-            "a transcript line of a type cdesk does not know yet",
+            "a transcript line or hook event of a type cdesk does not know yet",
             F("line_type", "string", "its type", privacy="public"),
             F("line", "string", "the line itself, cut at the text limit", privacy="content"),
         ),

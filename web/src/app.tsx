@@ -1,0 +1,149 @@
+// The frame around every page: where one is, whether it is live, light or dark; and the door for who is not let in yet.
+
+import { useEffect, useRef, useState, type ReactNode } from "react";
+import { get, type Flow } from "./api";
+import { ApiError } from "./api";
+import { useFlow } from "./data";
+import { OverviewPage } from "./overview";
+import { Command } from "./parts";
+import { ProjectsPage } from "./projects";
+import { Link, useAddress, useTitle } from "./route";
+import { SessionPage } from "./session";
+import { SessionsPage } from "./sessions";
+
+export function App() {
+  const { path, query } = useAddress();
+  const [access, setAccess] = useState<"asking" | "in" | "locked">("asking");
+  const { flow, isConnected } = useFlow(access === "in");
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(path);
+  const locked = (): void => setAccess("locked");
+
+  useEffect(() => {
+    get("sessions", { limit: 1 })
+      .then(() => setAccess("in"))
+      .catch((error: unknown) => setAccess(error instanceof ApiError && error.isLocked ? "locked" : "in"));
+  }, []);
+
+  useEffect(() => {
+    if (shown.current === path) return;
+    shown.current = path;
+    main.current?.querySelector<HTMLElement>("h1")?.focus();
+  }, [path]);
+
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="top">
+        <Link href="/" className="brand" aria-label="cdesk, first page">
+          <img src="/mark.svg" alt="" width="18" height="18" />
+          cdesk
+        </Link>
+        <nav aria-label="Pages">
+          <Tab href="/" path={path}>Overview</Tab>
+          <Tab href="/sessions" path={path}>Sessions</Tab>
+          <Tab href="/projects" path={path}>Projects</Tab>
+        </nav>
+        <span className="gap" />
+        {flow?.status.sample && <span className="badge">Sample data</span>}
+        {access === "in" && <Connection isConnected={isConnected} />}
+        <Theme />
+      </header>
+      <main id="main" className="page" ref={main} tabIndex={-1}>
+        {access === "locked" ? <Door hasFailed={query.get("login") === "failed"} /> : <Page path={path} flow={flow} locked={locked} />}
+      </main>
+    </>
+  );
+}
+
+function Page({ path, flow, locked }: { path: string; flow: Flow | null; locked: () => void }) {
+  if (path === "/") return <OverviewPage flow={flow} locked={locked} />;
+  if (path === "/sessions") return <SessionsPage flow={flow} />;
+  if (path === "/projects") return <ProjectsPage />;
+  if (path.startsWith("/sessions/")) {
+    const id = decodeURIComponent(path.slice("/sessions/".length));
+    return <SessionPage key={id} id={id} flow={flow} />;
+  }
+  return (
+    <section className="card notice">
+      <h1 tabIndex={-1}>There is nothing here</h1>
+      <p>
+        The <Link href="/">first page</Link> is a good place to start.
+      </p>
+    </section>
+  );
+}
+
+function Tab({ href, path, children }: { href: string; path: string; children: ReactNode }) {
+  const isHere = href === "/" ? path === "/" : path.startsWith(href);
+  return (
+    <Link href={href} className="tab" aria-current={isHere ? "page" : undefined}>
+      {children}
+    </Link>
+  );
+}
+
+function Connection({ isConnected }: { isConnected: boolean }) {
+  return (
+    <span className={`connection ${isConnected ? "live" : ""}`} role="status">
+      {isConnected ? "Live" : "Connecting…"}
+    </span>
+  );
+}
+
+type Chosen = "system" | "light" | "dark";
+const NEXT: Record<Chosen, Chosen> = { system: "light", light: "dark", dark: "system" };
+
+function Theme() {
+  const [chosen, setChosen] = useState<Chosen>(() => (document.documentElement.dataset.theme as Chosen | undefined) ?? "system");
+  function change(): void {
+    const next = NEXT[chosen];
+    setChosen(next);
+    if (next === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = next;
+    try {
+      if (next === "system") localStorage.removeItem("cdesk-theme");
+      else localStorage.setItem("cdesk-theme", next);
+    } catch {
+      // without storage the choice lasts as long as the page
+    }
+    window.dispatchEvent(new Event("cdesk-theme"));
+  }
+  return (
+    <button type="button" className="theme" onClick={change} aria-label={`Theme: ${chosen}. Change to ${NEXT[chosen]}`} title={`Theme: ${chosen}`}>
+      <svg viewBox="0 0 16 16" aria-hidden="true">
+        {chosen === "light" && (
+          <>
+            <circle cx="8" cy="8" r="3" fill="currentColor" />
+            <path d="M8 1v2M8 13v2M1 8h2M13 8h2M3.1 3.1l1.4 1.4M11.5 11.5l1.4 1.4M12.9 3.1l-1.4 1.4M4.5 11.5l-1.4 1.4" stroke="currentColor" strokeWidth="1.3" />
+          </>
+        )}
+        {chosen === "dark" && <path d="M13.5 9.6A6 6 0 0 1 6.4 2.5a6 6 0 1 0 7.1 7.1Z" fill="currentColor" />}
+        {chosen === "system" && (
+          <>
+            <circle cx="8" cy="8" r="5.3" fill="none" stroke="currentColor" strokeWidth="1.3" />
+            <path d="M8 2.7a5.3 5.3 0 0 1 0 10.6Z" fill="currentColor" />
+          </>
+        )}
+      </svg>
+    </button>
+  );
+}
+
+function Door({ hasFailed }: { hasFailed: boolean }) {
+  useTitle("Locked");
+  return (
+    <section className="card notice door">
+      <h1 tabIndex={-1}>{hasFailed ? "This link is used up" : "This page is locked"}</h1>
+      <p>
+        {hasFailed
+          ? "A link lets one browser in, once, within ten minutes. Ask for a new one in a terminal:"
+          : "What Claude Code did here is shown to you only. Ask for a link in a terminal:"}
+      </p>
+      <Command>cdesk open</Command>
+      <p className="faint">The browser then stays welcome for thirty days. Nothing leaves this machine.</p>
+    </section>
+  );
+}

@@ -1,0 +1,88 @@
+// The part of ECharts that the page needs, loaded after the first paint.
+
+import { BarChart } from "echarts/charts";
+import { AxisPointerComponent, GridComponent } from "echarts/components";
+import * as core from "echarts/core";
+import { CanvasRenderer } from "echarts/renderers";
+
+core.use([BarChart, GridComponent, AxisPointerComponent, CanvasRenderer]);
+
+export interface Drawn {
+  buckets: string[];
+  names: string[];
+  series: { name: string; values: number[]; color: string }[];
+  amount: (value: number) => string;
+}
+
+export interface Engine {
+  draw: (drawn: Drawn) => void;
+  /** The bucket under a point of the chart, if any. */
+  at: (x: number, y: number) => number | null;
+  /** Where a bucket stands, from the left. */
+  x: (bucket: number) => number;
+  point: (bucket: number | null) => void;
+  resize: () => void;
+  close: () => void;
+}
+
+export function start(place: HTMLElement): Engine {
+  const chart = core.init(place, null, { renderer: "canvas" });
+  const style = (name: string): string => getComputedStyle(place).getPropertyValue(name).trim();
+  let buckets = 0;
+  return {
+    draw({ buckets: keys, names, series, amount }) {
+      buckets = keys.length;
+      const label = { color: style("--muted"), fontFamily: getComputedStyle(place).fontFamily, fontSize: 11 };
+      chart.setOption(
+        {
+          animation: false,
+          grid: { left: 8, right: 4, top: 12, bottom: 4, containLabel: true },
+          xAxis: {
+            type: "category",
+            data: names,
+            axisLine: { lineStyle: { color: style("--line-strong") } },
+            axisTick: { show: false },
+            axisLabel: { ...label, hideOverlap: true, margin: 10 },
+            axisPointer: {
+              show: true,
+              type: "shadow",
+              triggerTooltip: false,
+              label: { show: false },
+              shadowStyle: { color: style("--hover") },
+            },
+          },
+          yAxis: {
+            type: "value",
+            splitNumber: 4,
+            axisLabel: { ...label, formatter: (value: number) => (value === 0 ? "" : amount(value)) },
+            splitLine: { lineStyle: { color: style("--line"), width: 1 } },
+          },
+          series: series.map((one, i) => ({
+            type: "bar",
+            name: one.name,
+            stack: "all",
+            data: one.values,
+            barMaxWidth: 44,
+            barCategoryGap: keys.length > 60 ? "15%" : "28%",
+            itemStyle: { color: one.color, borderRadius: i === series.length - 1 ? [2, 2, 0, 0] : 0 },
+            emphasis: { disabled: true },
+            cursor: "default",
+          })),
+        },
+        { notMerge: true },
+      );
+    },
+    at(x, y) {
+      if (!chart.containPixel({ gridIndex: 0 }, [x, y])) return null;
+      const found = Number(chart.convertFromPixel({ xAxisIndex: 0 }, x));
+      return found >= 0 && found < buckets ? found : null;
+    },
+    x: (bucket) => Number(chart.convertToPixel({ xAxisIndex: 0 }, bucket)),
+    point(bucket) {
+      const x = bucket === null ? -1 : Number(chart.convertToPixel({ xAxisIndex: 0 }, bucket));
+      chart.dispatchAction({ type: "updateAxisPointer", currTrigger: bucket === null ? "leave" : "mousemove", x, y: 60 });
+    },
+    resize: () => chart.resize(),
+    close: () => chart.dispose(),
+  };
+}
