@@ -21,7 +21,7 @@ from cdesk.capture.person import person
 from cdesk.capture.transcript import claude_dirs
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
-from cdesk.errors import CdeskError, WarehouseError
+from cdesk.errors import CdeskError, QueueError, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
@@ -32,6 +32,8 @@ from cdesk.warehouse.warehouse import Merged
 
 if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
+    from cdesk.capture.hook import Hooks
+    from cdesk.capture.spool import Spool
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -112,6 +114,19 @@ class App(Producer):
         who = person(self.settings.person, self.home.path)
         return Backfill(who, PriceBook.bundled(), self.gate, self.dead, self._pace)
 
+    @cached_property
+    def hooks(self) -> Hooks:
+        from cdesk.capture.hook import Hooks
+
+        return Hooks(person(self.settings.person, self.home.path), self.gate)
+
+    @cached_property
+    def spool(self) -> Spool:
+        """What command hooks kept while nobody answered."""
+        from cdesk.capture.spool import Spool
+
+        return Spool(self.home.path / "spool", lambda: self.hooks, self.dead, clock=self.clock)
+
     # -- work --------------------------------------------------------------------------------------------------
 
     def import_transcripts(
@@ -120,6 +135,7 @@ class App(Producer):
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
         before = self.uploader.merged
         progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
+        self.spool.drain()
         self.uploader.drain()
         merged = _difference(self.uploader.merged, before)
         return Imported(progress.files, progress.lines, merged.inserted, merged.unchanged, progress.rejected)
@@ -144,10 +160,12 @@ class App(Producer):
     def start(self) -> None:
         """Lets the uploader run in the background until `close`."""
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
+        self._thread("spool", lambda: self.spool.run(_tell_queue_error, self.uploader.wake))
 
     def close(self) -> None:
         if self._follower is not None:
             self._follower.stop()
+        self.spool.stop()
         self.uploader.stop()
         for thread in self._threads:
             thread.join(timeout=10)
@@ -211,6 +229,10 @@ def _dirs(settings: Settings, environment: Mapping[str, str]) -> list[Path]:
 
 def _difference(now: Merged, before: Merged) -> Merged:
     return Merged(now.inserted - before.inserted, now.updated - before.updated, now.unchanged - before.unchanged)
+
+
+def _tell_queue_error(error: QueueError) -> None:
+    observe.event("error", "spool_waits", error=str(error))
 
 
 def _tell_warehouse_error(error: WarehouseError) -> None:

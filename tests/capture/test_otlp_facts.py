@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.shared_data import shared_data
 
 from cdesk.activity.model import Activity, Person
 from cdesk.activity.pricing import PriceBook
@@ -19,7 +20,6 @@ from cdesk.capture.otlp.claude_code import ClaudeCode
 from cdesk.capture.transcript import TranscriptFile
 from cdesk.query.usage import Usages
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
-from tests.shared_data import shared_data
 
 SCENARIOS = (
     "auto_mode", "blocking", "elicitation", "errors", "lifecycle", "permissions", "resume", "search_and_todo",

@@ -101,13 +101,15 @@ def keep(home: bytes, payload: bytes, received: int) -> None:
     if b'"hook_event_name":' not in facts:
         return
     folder = home + b"/spool"
+    name = b"%b/%020d-%d.hook" % (folder, received, posix.getpid())
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
     try:
-        posix.mkdir(folder, 0o700)
-    except FileExistsError:
         if posix.stat(folder).st_size > SPOOL_FOLDER_BYTES_MAX:
             return
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-    handle = posix.open(b"%b/%020d-%d.hook" % (folder, received, posix.getpid()), flags, 0o600)
+        handle = posix.open(name, flags, 0o600)
+    except FileNotFoundError:
+        posix.mkdir(folder, 0o700)
+        handle = posix.open(name, flags, 0o600)
     posix.write(handle, b'{"received_ns":%d,"payload":%b}\n' % (received, facts))
     posix.fsync(handle)
     entry = posix.open(folder, posix.O_RDONLY | posix.O_CLOEXEC)

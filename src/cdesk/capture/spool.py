@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 
 POLL_SECONDS = 1.0
 TORN_AFTER_S = 60.0
+FOLDER_BYTES_KEPT = 256 * 1024
 
 
 class _Kept(msgspec.Struct):
@@ -31,9 +33,11 @@ class _Kept(msgspec.Struct):
 
 
 class Spool:
-    """One folder. `drain` may be called from several threads."""
+    """One folder. `drain` may be called from several threads. `hooks` is opened when there is something to take in."""
 
-    def __init__(self, folder: Path, hooks: Hooks, dead: DeadLetters, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, folder: Path, hooks: Callable[[], Hooks], dead: DeadLetters, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._folder = folder
         self._hooks = hooks
         self._dead = dead
@@ -73,15 +77,14 @@ class Spool:
             return 0
         try:
             kept = msgspec.json.decode(line, type=_Kept)
-            self._hooks.take(bytes(kept.payload), kept.received_ns)
+            self._hooks().take(bytes(kept.payload), kept.received_ns)
         except (BadPayload, msgspec.DecodeError, ValueError, OverflowError) as error:
             self._dead.put(DeadLetter(reason=f"not a kept hook event: {error}", source=path.name, offset=0, line=line))
         path.unlink(missing_ok=True)
         return 1
 
     def _shrink(self) -> None:
-        """A folder's own size never goes down, and the hooks measure how much waits by it: begin a new one."""
-        try:
-            self._folder.rmdir()
-        except OSError:
-            pass
+        """A folder's own size never goes down, and hooks measure by it how much waits: a large one is begun anew."""
+        with suppress(OSError):
+            if self._folder.stat().st_size > FOLDER_BYTES_KEPT:
+                self._folder.rmdir()

@@ -13,6 +13,8 @@ COMMANDS: dict[str, str] = {
     "open": "the page in the browser",
     "down": "stop the service",
     "status": "is it running, is it flowing, what is in it",
+    "connect": "let Claude Code tell what it does: hooks and telemetry in its settings",
+    "disconnect": "take them out again",
     "doctor": "check this machine and say what to do about each finding",
     "import": "read every transcript into the warehouse, now",
     "usage": "tokens and dollars by day, week, month, session, project, model, tool or user",
@@ -58,7 +60,7 @@ def _run(command: str, arguments: list[str]) -> int:
 
 
 def _help() -> str:
-    rows = "\n".join(f"  {name:<8} {meaning}" for name, meaning in COMMANDS.items())
+    rows = "\n".join(f"  {name:<10} {meaning}" for name, meaning in COMMANDS.items())
     return f"""usage: cdesk COMMAND [options]
 
 What Claude Code did, and what it cost, from your own history.

@@ -26,10 +26,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cdesk.activity.pricing import PriceBook, PriceBookError
 from cdesk.app import App
 from cdesk.capture.backfill import Progress
+from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
 from cdesk.query.usage import By
-from cdesk.surface.http import otlp
+from cdesk.surface.http import hooks, otlp
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.page import PageRoutes
 from cdesk.surface.status import Status, of_app
@@ -70,19 +71,23 @@ def create(
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
+        *hooks.routes(app),
         *otlp.routes(app),
         *page.routes,
     ], exception_handlers={CdeskError: _failed})  # fmt: skip
-    return Guarded(starlette, token, page.is_open)
+    return Guarded(starlette, token, page.is_open, ingest_token(app.home.path))
 
 
 class Guarded:
     """Lets in who is on this machine, knows the token, and is no foreign web page."""
 
-    def __init__(self, inner: ASGIApp, token: str, is_open: Callable[[Request], bool] = lambda request: False) -> None:
+    def __init__(
+        self, inner: ASGIApp, token: str, is_open: Callable[[Request], bool] = lambda request: False, ingest: str = ""
+    ) -> None:
         self._inner = inner
         self._token = token
         self._is_open = is_open
+        self._ingest = ingest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -100,7 +105,10 @@ class Guarded:
             return _error(403, f"pages of {origin} may not call this service.")
         if request.url.path == "/healthz" or self._is_open(request):
             return None
-        if not tokens.matches(request.headers.get("authorization"), self._token):
+        given = request.headers.get("authorization")
+        if self._ingest and request.url.path in INGEST_ROUTES and tokens.matches(given, self._ingest):
+            return None
+        if not tokens.matches(given, self._token):
             return _error(
                 401, "the token is missing or wrong. Send `Authorization: Bearer <token of $CDESK_HOME/token>`."
             )

@@ -358,7 +358,11 @@ WITH typed AS (
         'session_heartbeat', 'session_totalled', 'session_titled',
         'context_hydrated', 'claude_context_hydration', 'context_compacted',
         'turn_completed', 'metric_recorded', 'skill_activated', 'mcp_connection_changed',
-        'subagent_started', 'subagent_completed'
+        'subagent_started', 'subagent_completed',
+        'permission_requested', 'claude_stopped', 'notification_shown', 'task_created', 'task_completed',
+        'teammate_idled', 'model_switched', 'compaction_requested', 'session_set_up', 'instructions_loaded',
+        'config_changed', 'folder_changed', 'folder_added', 'watched_file_changed', 'worktree_requested',
+        'worktree_removed', 'elicitation_requested', 'elicitation_answered'
     )
 )
 
@@ -442,7 +446,7 @@ WITH typed AS (
     WHERE activity IN (
         'backpressure', 'system_backpressure', 'schema_drift_detected', 'queue_rotated', 'queue_rotation',
         'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery',
-        'telemetry_gap_noticed', 'line_kept', 'hook_ran', 'system_event'
+        'telemetry_gap_noticed', 'self_test_arrived', 'line_kept', 'hook_ran', 'system_event'
     )
 )
 

@@ -1,0 +1,77 @@
+"""`POST /v1/hooks/claude-code`: where Claude Code's HTTP hooks and our command hook tell what happens.
+
+    request    the hook's payload as JSON; `X-Cdesk-Received-Ns` when somebody stamped the receipt before us
+    200        nothing in the body, so nothing is said to Claude; the facts are durable
+    400, 413   not a payload, or over BODY_BYTES_MAX
+    503, 507   the queue takes nothing now; Claude Code goes on, and the transcript tells it later
+
+A payload waits for no question anybody asks: its WORKERS threads are its own.
+"""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cdesk.app import App
+from cdesk.capture.hook import BadPayload
+from cdesk.capture.install import ROUTE
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+WORKERS = 8
+STAMP_AGE_NS_MAX = 3_600 * 1_000_000_000
+"""A stamp further from our own clock is not believed."""
+
+
+def routes(app: App) -> list[Route]:
+    return [Route(ROUTE, HookRoute(app).take, methods=["POST"])]
+
+
+class HookRoute:
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def take(self, request: Request) -> Response:
+        received = _stamp(request.headers.get("x-cdesk-received-ns"), time.time_ns())
+        body = await _body(request)
+        if body is None:
+            return _refused(413, f"the payload is over the limit of {BODY_BYTES_MAX:,} bytes.")
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(WORKERS)
+        try:
+            taken = await anyio.to_thread.run_sync(self._app.hooks.take, body, received, limiter=self._limiter)
+        except BadPayload as error:
+            return _refused(400, f"not a hook payload: {error}.")
+        if taken:
+            self._app.uploader.wake()
+        return Response(status_code=200)
+
+
+def _stamp(header: str | None, now_ns: int) -> int:
+    if header is None or not header.isascii() or not header.isdigit() or len(header) > 20:
+        return now_ns
+    given = int(header)
+    return given if abs(now_ns - given) <= STAMP_AGE_NS_MAX else now_ns
+
+
+async def _body(request: Request) -> bytes | None:
+    """None when there is too much of it."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _refused(status: int, message: str) -> Response:
+    return Response(msgspec.json.encode({"error": message}), status, media_type="application/json")

@@ -1,0 +1,74 @@
+"""The filter of known ids never forgets one, and seldom claims a stranger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdesk.warehouse.duckdb import known
+from cdesk.warehouse.duckdb.known import Known
+
+AT = datetime(2026, 1, 1)  # noqa: DTZ001
+
+
+def _table(ids: list[str], others: list[str | None] | None = None) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE t (id UUID, other UUID)")
+    rows = list(zip(ids, others or [None] * len(ids), strict=True))
+    if rows:
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+    return connection
+
+
+@given(st.lists(st.uuids(version=None).map(str), max_size=200, unique=True))
+def test_built_and_added_names_are_all_known(ids: list[str]) -> None:
+    """Built in SQL or added in Python, random or not: no name is ever forgotten."""
+    half = len(ids) // 2
+    names = Known(_table(ids[:half]), "t", ("id", "other"))
+    names.add(ids[half:], AT)
+    assert names.maybe(ids) == set(ids)
+
+
+def test_second_names_are_known_too() -> None:
+    ids, others = [str(uuid4()) for _ in range(3)], [str(uuid4()), None, None]
+    names = Known(_table(ids, others), "t", ("id", "other"))
+    assert others[0] is not None and names.maybe([others[0]]) == {others[0]}
+
+
+@pytest.mark.parametrize("kind", ["random", "in sequence"])
+def test_strangers_are_seldom_claimed(kind: str) -> None:
+    """At most one in a thousand, also for ids that differ in few bits."""
+    ids = [str(uuid4()) if kind == "random" else str(UUID(int=i)) for i in range(20_000)]
+    strangers = [str(uuid4()) if kind == "random" else str(UUID(int=10**9 + i)) for i in range(20_000)]
+    names = Known(_table([]), "t", ("id", "other"))
+    names.add(ids, AT)
+    assert len(names.maybe(strangers)) < 20
+
+
+def test_it_grows_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is full it is built anew from the table, which holds what was added."""
+    monkeypatch.setattr(known, "BLOCKS_MIN", 1)
+    connection = _table([])
+    names = Known(connection, "t", ("id", "other"))
+    ids = [str(uuid4()) for _ in range(300)]
+    for name in ids:
+        connection.execute("INSERT INTO t VALUES (?, NULL)", [name])
+        names.add([name], AT)
+    assert names.maybe(ids) == set(ids)
+
+
+def test_times_of_recent_rows_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where every name was written lately its time is told; one that was not makes the look-up go everywhere."""
+    monkeypatch.setattr(known, "RECENT_MAX", 10)
+    ids = [str(uuid4()) for _ in range(40)]
+    names = Known(_table([]), "t", ("id", "other"))
+    for name in ids:
+        names.add([name], AT)
+    assert names.times(ids[-3:]) == [AT] * 3
+    assert names.times([ids[-1], ids[0]]) is None
