@@ -20,21 +20,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Any, cast
 
-import machine
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cdesk.activity.catalog import complete
+from benchmarks import machine
+
+from cdesk.activity.catalog import CATALOG, complete
 from cdesk.activity.identity import activity_id
 from cdesk.activity.model import Features
 from cdesk.activity.pricing import PriceBook
 from cdesk.config import Home
 from cdesk.query.usage import Usages
+from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
-from cdesk.warehouse.warehouse import STREAM
+from cdesk.warehouse.warehouse import STREAM, Answer, Warehouse
 
 CACHE = Path(tempfile.gettempdir()) / "cdesk-benchmarks"
 RUNS = 10
@@ -54,8 +59,9 @@ TEXT = "The change is small: the amounts scale now, and the tests pass. " * 6
 
 
 def built(activities: int) -> Home:
-    """A home whose warehouse holds so many activities over the year up to now; kept between runs."""
-    home = Home(CACHE / f"usage-{activities}")
+    """A home whose warehouse holds so many activities over the year up to now; kept between runs of one schema."""
+    schema = sha256(b"".join(path.read_bytes() for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql")))).hexdigest()[:8]
+    home = Home(CACHE / f"usage-{activities}-{schema}")
     if (home.path / "complete").exists():
         return home
     shutil.rmtree(home.path, ignore_errors=True)
@@ -81,16 +87,27 @@ def _fill(warehouse: DuckDBWarehouse, activities: int) -> None:
     )
     begin = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=DAYS)
     step_us = DAYS * 86_400_000_000 // activities
+    sql = _rows(_typed(warehouse))
     for low in range(0, activities, BATCH_ROWS):
-        warehouse.query(_ROWS, [begin, step_us, low, min(low + BATCH_ROWS, activities)])
+        warehouse.query(sql, [begin, step_us, low, min(low + BATCH_ROWS, activities)])
     warehouse.query("DROP TABLE _pattern")
 
 
-_ROWS = f"""
+def _typed(warehouse: DuckDBWarehouse) -> dict[str, str]:
+    """Features that the stream also keeps as columns of their own type, under their name with an underscore."""
+    features = {f"_{feature.name}" for feature in CATALOG["claude_responded"].features}
+    found = warehouse.query("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1", [STREAM]).rows
+    return {name: kind for name, kind in found if name in features}
+
+
+def _rows(typed: dict[str, str]) -> str:
+    values = "".join(f", CAST(p.features ->> '{name[1:]}' AS {kind})" for name, kind in typed.items())
+    return f"""
 INSERT INTO {STREAM} (activity_id, ts, customer, anonymous_customer_id, activity, feature_json, revenue_impact,
-                      _session_id, _source, _schema_version, _ingested_at)
+                      _session_id, _source, _schema_version, _ingested_at{"".join(f", {name}" for name in typed)})
 SELECT uuid()::VARCHAR, $1 + to_microseconds(r.i * $2), 'robin@example.org', 'host_sample', p.activity,
-       p.features::VARIANT, CAST(p.features ->> 'cost_usd' AS DOUBLE), md5((r.i // {SESSION_ROWS})::VARCHAR), 'transcript', 2, $1
+       p.features::VARIANT, CAST(p.features ->> 'cost_usd' AS DOUBLE), md5((r.i // {SESSION_ROWS})::VARCHAR), 'transcript', 2,
+       $1{values}
   FROM range($3, $4) AS r(i) JOIN _pattern AS p ON p.i = hash(r.i) % {PATTERNS}
  ORDER BY r.i"""
 
@@ -169,16 +186,22 @@ def measure(home: Home, runs: int) -> dict[str, list[float]]:
     return found
 
 
-def profile(home: Home) -> None:
-    """DuckDB's own account of the query."""
-    from cdesk.query import usage as room
+class Explained:
+    """A warehouse that prints DuckDB's own account of every question."""
 
+    def __init__(self, warehouse: DuckDBWarehouse) -> None:
+        self._warehouse = warehouse
+
+    def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
+        for *_, plan in self._warehouse.query(f"EXPLAIN ANALYZE {sql}", parameters).rows:
+            print(plan)
+        return self._warehouse.query(sql, parameters, rows_max=rows_max)
+
+
+def profile(home: Home) -> None:
     warehouse = DuckDBWarehouse(home.warehouse)
     try:
-        day, when, parameters = room._period("UTC", None, None)
-        sql = room._SQL.format(key=day, single="NULL", when=when)
-        for (_, plan) in warehouse.query(f"EXPLAIN ANALYZE {sql}", parameters).rows:
-            print(plan)
+        Usages(cast(Warehouse, Explained(warehouse)), PriceBook.bundled()).report("daily")
     finally:
         warehouse.close()
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import START, activities, bare, json_values
 
 from cdesk.activity.codec import BadLine, check, decode, encode, pack, seal
 from cdesk.activity.model import Activity
-from tests.generated import START, activities, bare, json_values
 
 SAMPLE = Activity(
     activity_id="0d5a1b0e-0000-8000-8000-000000000000", ts=START, activity="tool_called", customer="ada é 😀",

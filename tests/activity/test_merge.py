@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.generated import NAMES, SOURCES, START, activities, bare, joined, json_values
 
 from cdesk.activity.merge import PRECEDENCE, fold, join
 from cdesk.activity.model import Activity, Features, Source
-from tests.generated import NAMES, SOURCES, START, activities, bare, joined, json_values
 
 any_values = st.one_of(st.just(None), json_values)
 

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.shared_data import shared_data
+
 from cdesk.activity.model import Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.hook import interpret
 from cdesk.capture.transcript import TranscriptFile
-from tests.shared_data import shared_data
 
 PERSON = Person("ada@example.org", "host_test", None)
 PRICES = PriceBook.bundled()

@@ -138,7 +138,6 @@ def test_each_source_adds_what_the_other_lacks(scenario: str, tmp_path: Path) ->
     for features in answers:
         assert features["message_id"] and features["project_path"] and features["latency_ms"] is not None
         assert features["reported_cost_usd"] > 0 and features["query_source"]
-        assert features["is_counted"] is True
     calls = [row[3] for row in found.values() if row[0] == "tool_called" and row[7] == "otel,transcript"]
     assert all(features["tool_name"] and features["tool_name"] != "mcp_tool" for features in calls)
     assert all(features["permission_decision"] in ("accept", "reject") for features in calls)

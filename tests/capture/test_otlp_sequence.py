@@ -88,5 +88,5 @@ def test_memory_is_bounded() -> None:
     assert len(sequences.due(0)) == SESSIONS_MAX
     observe(sequences, [4 * number for number in range(3 * HOLES_MAX)], "holes")
     assert len(sequences.due(0)) == 2 * HOLES_MAX  # and that of the session this one pushed out
-    observe(sequences, [2**53 - 1], "holes")
+    sequences.observe("i", "holes", 2**53 - 1, at(10_000), 0)
     assert sequences.due(1e9)[-1].got == 2**53 - 1

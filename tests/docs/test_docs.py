@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.journeys.cdesk import Cdesk
 
 from cdesk.cli import COMMANDS
-from tests.journeys.cdesk import Cdesk
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

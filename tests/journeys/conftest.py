@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.journeys.cdesk import Cdesk
 from tests.shared_data import shared_data
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-
 from tests.journeys.cdesk import Cdesk
 from tests.shared_data import shared_data
 
@@ -165,9 +164,9 @@ def test_the_service_lets_nobody_else_in(with_history: Cdesk) -> None:
     token = (with_history.home / "token").read_text().strip()
 
     def status(**headers: str) -> int:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/status", headers=headers)  # noqa: S310
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/status", headers=headers)
         try:
-            return int(urllib.request.urlopen(request, timeout=5).status)  # noqa: S310
+            return int(urllib.request.urlopen(request, timeout=5).status)
         except HTTPError as error:
             return error.code
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.journeys.cdesk import Cdesk
 from tests.shared_data import SHARED, shared_data
 
@@ -33,7 +32,7 @@ def _ccusage() -> Path:
 
 def _theirs(claude_dir: Path, home: Path) -> dict[str, Any]:
     told = subprocess.run(
-        [str(_ccusage()), *"claude daily --json --offline --timezone UTC --mode calculate".split()],
+        [str(_ccusage()), *["claude", "daily", "--json", "--offline", "--timezone", "UTC", "--mode", "calculate"]],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "CLAUDE_CONFIG_DIR": str(claude_dir)},
         capture_output=True, check=True, timeout=60,
     )  # fmt: skip

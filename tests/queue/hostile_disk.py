@@ -91,14 +91,12 @@ class HostileDisk(Disk):
         """The process is gone, its locks with it. `lost`: the part of what was not synced that never reached the disk;
         `junk`: what stands there instead."""
         self.is_dead = True
-        for handle, path in list(self._paths.items()):
+        for handle in list(self._paths):
             size, synced = os.fstat(handle).st_size, self._synced.get(handle, 0)
             kept = synced + int((size - synced) * (1.0 - lost))
             if kept < size:
                 os.ftruncate(handle, kept)
                 os.write(handle, junk)
-            elif size > synced and junk:
-                path.touch()
             self._forget(handle)
             os.close(handle)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cdesk.activity.codec import seal
 from cdesk.clock import Clock
-from cdesk.errors import CdeskError
 from cdesk.queue import Delivery, Reader
 
 STARTED_NS = 1_772_000_000_000_000_000
@@ -56,8 +55,3 @@ def deliveries(reader: Reader, lines_max: int = 1_000, bytes_max: int = 1 << 20)
 
 def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.ndjson"))
-
-
-def refused(error: CdeskError) -> str:
-    assert error.message
-    return str(error)

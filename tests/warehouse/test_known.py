@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cdesk.warehouse.duckdb import known
 from cdesk.warehouse.duckdb.known import Known
 
-AT = datetime(2026, 1, 1)  # noqa: DTZ001
+AT = datetime(2026, 1, 1)
 
 
 def _table(ids: list[str], others: list[str | None] | None = None) -> duckdb.DuckDBPyConnection:
@@ -70,5 +70,5 @@ def test_times_of_recent_rows_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     names = Known(_table([]), "t", ("id", "other"))
     for name in ids:
         names.add([name], AT)
-    assert names.times(ids[-3:]) == [AT] * 3
-    assert names.times([ids[-1], ids[0]]) is None
+    assert names.extent(ids[-3:]) == (AT, AT)
+    assert names.extent([ids[-1], ids[0]]) is None

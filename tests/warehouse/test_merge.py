@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.generated import NAMES, SOURCES, START, activities, bare, joined, json_values
 
 from cdesk.activity.codec import decode, encode
 from cdesk.activity.identity import activity_id
@@ -24,7 +25,6 @@ from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM, Merged
-from tests.generated import NAMES, SOURCES, START, activities, bare, joined, json_values
 
 TABLES = to_duckdb((deploy.SCHEMA_FOLDER / "01_tables.sql").read_text())
 ROWS = f"""SELECT * EXCLUDE (_ingested_at) REPLACE (feature_json::JSON::VARCHAR AS feature_json)
@@ -281,7 +281,7 @@ def test_a_batch_goes_in_as_a_whole_or_not_at_all(table: Table) -> None:
 )  # fmt: skip
 def test_odd_features_survive(table: Table, features: dict[str, Any]) -> None:
     """Keys and values that a column store might trip over."""
-    activity = decode(encode(seen("never_heard_of", "odd", **{}).__class__(
+    activity = decode(encode(seen("never_heard_of", "odd").__class__(
         activity_id=_id("odd"), ts=START, activity="never_heard_of", customer="ada", feature_json=features, source="api",
     )))  # fmt: skip
     [row] = table.after([activity])

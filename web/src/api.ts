@@ -52,8 +52,9 @@ export interface Source {
   source: string;
   activities: number;
   newest: string | null;
-  expected: number | null;
+  facts: number | null;
   seen: number | null;
+  repaired: number | null;
 }
 
 export interface Overview {

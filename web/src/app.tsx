@@ -47,7 +47,7 @@ export function App() {
           <Tab href="/projects" path={path}>Projects</Tab>
         </nav>
         <span className="gap" />
-        {flow?.status.sample && <span className="badge">Sample data</span>}
+        {flow?.status.sample && <span className="badge" title="Sample data: nobody's history">Sample<span className="wide-only"> data</span></span>}
         {access === "in" && <Connection isConnected={isConnected} />}
         <Theme />
       </header>

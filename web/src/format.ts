@@ -15,7 +15,8 @@ export function compact(value: number): string {
 export function dollars(value: number | null): string {
   if (value === null) return "unpriced";
   if (value === 0) return "$0";
-  if (value < 0.01) return "<$0.01";
+  if (value < 0.001) return "<$0.001";
+  if (value < 0.01) return `$${value.toFixed(3)}`;
   return value >= 10_000 ? `$${short.format(value)}` : `$${value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
 

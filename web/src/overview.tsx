@@ -91,7 +91,7 @@ function FlowLine({ status, sources }: { status: Status; sources: Source[] }) {
       {sources.map((source) => (
         <span key={source.source} title={sourceTitle(source)}>
           <span className="faint">{source.source}</span>{" "}
-          {source.expected ? percent((source.seen ?? 0) / source.expected, 1) : compact(source.activities)}
+          {source.facts ? share(source.seen ?? 0, source.facts) : compact(source.activities)}
         </span>
       ))}
       {status.queue.dead_letters > 0 && (
@@ -103,9 +103,19 @@ function FlowLine({ status, sources }: { status: Status; sources: Source[] }) {
   );
 }
 
-function sourceTitle(source: Source): string {
-  const seen = source.expected === null ? "" : `${count(source.seen ?? 0)} of ${count(source.expected)} expected; `;
-  return `${seen}${plural(source.activities, "activity", "activities")} in these days${source.newest ? `, newest ${full(source.newest)}` : ""}`;
+/** 100 % only when nothing is missing. */
+function share(seen: number, facts: number): string {
+  return seen === facts ? "100 %" : percent(Math.min(seen / facts, 0.999), 1);
+}
+
+function sourceTitle({ source, activities, newest, facts, seen, repaired }: Source): string {
+  const parts = [
+    facts === null ? null : `${source} saw ${count(seen ?? 0)} of ${count(facts)} facts it can see`,
+    repaired ? `${count(repaired)} were repaired from the transcript` : null,
+    `${plural(activities, "activity", "activities")} in these days`,
+    newest ? `newest ${full(newest)}` : null,
+  ];
+  return parts.filter(Boolean).join("; ");
 }
 
 // -- tiles ---------------------------------------------------------------------------------------------------------
@@ -132,7 +142,7 @@ function Tiles({ overview, status }: { overview: Overview; status: Status }) {
       <Tile name="Queue" value={count(status.queue.events)} spark={[]}
         more={status.queue.dead_letters ? `${plural(status.queue.dead_letters, "line")} set aside` : "nothing set aside"}>
         <span className="usual">
-          {status.queue.events ? `oldest waits ${duration(status.lag_s * 1000)}` : "everything is in the warehouse"} <span className="faint">usual 0</span>
+          {status.queue.events ? `oldest waits ${duration(status.lag_s * 1000)}` : "all in the warehouse"} <span className="faint">usual 0</span>
         </span>
       </Tile>
     </section>
@@ -170,7 +180,7 @@ function Usual({ figure, show, period, isBadUp = false }: {
           {Math.abs(change) < 0.005 ? "=" : change > 0 ? "▲" : "▼"} {change > 9 ? `×${Math.round(change + 1)}` : `${Math.abs(change * 100).toFixed(0)} %`}
         </span>
       )}{" "}
-      <span className="faint">usual {show(baseline)}</span>
+      <span className="faint">vs usual {show(baseline)}</span>
     </span>
   );
 }
@@ -195,7 +205,7 @@ function LiveSessions({ sessions }: { sessions: Session[] }) {
         </p>
       )}
       {sessions.length > 0 && (
-        <ul className="live">
+        <ul className="live-list">
           {sessions.map((session) => (
             <li key={session.id}>
               <Link href={sessionAddress(session.id)} className={`live-row ${session.state}`}>
@@ -255,8 +265,8 @@ function LatestFailures({ failures }: { failures: Failure[] }) {
           {failures.map((failure) => (
             <li key={failure.id}>
               <Row failure={failure}>
-                <span className="tag">{failure.source === "api" ? `API · ${model(failure.what)}` : (failure.what ?? "tool")}</span>
-                <span className="message clip">{failure.message ?? failure.error_type ?? "failed without a message"}</span>
+                <span className="tag">{failure.source === "api" ? apiName(failure) : (failure.what ?? "tool")}</span>
+                <span className="message clip">{plainly(failure.message) ?? failure.error_type ?? "failed without a message"}</span>
                 <span className="faint clip project">{basename(failure.project)}</span>
                 <Time at={failure.ts}>
                   <span className="faint num">{ago(failure.ts, now)}</span>
@@ -268,6 +278,21 @@ function LatestFailures({ failures }: { failures: Failure[] }) {
       )}
     </section>
   );
+}
+
+const apiName = (failure: Failure): string => (failure.what ? `API · ${model(failure.what)}` : "API");
+
+/** The API answers in JSON; a person wants what it says in it. */
+function plainly(message: string | null): string | null {
+  const start = message?.indexOf("{") ?? -1;
+  if (message === null || start < 0) return message;
+  try {
+    const told = JSON.parse(message.slice(start)) as { error?: { type?: unknown; message?: unknown } };
+    const said = [told.error?.type, told.error?.message].filter((part) => typeof part === "string");
+    return said.length ? `${message.slice(0, start)}${said.join(": ")}` : message;
+  } catch {
+    return message;
+  }
 }
 
 function Row({ failure, children }: { failure: Failure; children: ReactNode }) {

@@ -9,7 +9,7 @@ part of the identity of facts that have no name of their own. All 33 events of 2
     SessionStart resume                    session_resumed                       receipt
     SessionEnd                             session_ended                         session id + last prompt id
     UserPromptSubmit, UserPromptExpansion  user_asked                            prompt id
-      of a machine-made prompt             message_injected                      prompt id + hash of the text
+      of a machine-made prompt             message_injected                      session id + hash of the text
     PreToolUse, PostToolUse(Failure),
     PostToolBatch, PermissionDenied        tool_called, mcp_called, file_*       tool_use_id
     SubagentStart, SubagentStop            subagent_started, subagent_completed  agent id
@@ -437,7 +437,7 @@ def _prompt(told: UserPromptSubmit, facts: _Facts) -> None:
         return
     if text.lstrip().startswith(MACHINE_MADE) or told.source in MACHINE_SOURCES:
         kind = told.source if told.source in MACHINE_SOURCES - {"system"} else "task_notification"
-        facts.add("message_injected", facts.key("injected", told.prompt_id or "", text_hash(text)), {
+        facts.add("message_injected", facts.key("injected", text_hash(text)), {
             "kind": kind, "text": shorten(text), "length": len(text), "prompt_id": told.prompt_id,
         })  # fmt: skip
         return
@@ -451,11 +451,12 @@ def _expansion(told: UserPromptExpansion, facts: _Facts) -> None:
 
 
 def _asked(told: Payload, facts: _Facts, text: str, features: Features) -> None:
-    key = activity_id("prompt-id", told.prompt_id) if told.prompt_id else facts.key("prompt-text", text_hash(text))
-    facts.add("user_asked", key, {
-        "prompt_text": shorten(text), "prompt_hash": text_hash(text), "prompt_length": len(text),
-        "prompt_id": told.prompt_id, "permission_mode": told.permission_mode, **features,
-    })  # fmt: skip
+    """Versions before 2.1.197 do not say which prompt it is: then the transcript alone tells it."""
+    if told.prompt_id:
+        facts.add("user_asked", activity_id("prompt-id", told.prompt_id), {
+            "prompt_text": shorten(text), "prompt_hash": text_hash(text), "prompt_length": len(text),
+            "prompt_id": told.prompt_id, "permission_mode": told.permission_mode, **features,
+        })  # fmt: skip
 
 
 # -- tools ---------------------------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ HTTP_TIMEOUT_S = 1
 COMMAND_TIMEOUT_S = 5
 """Seconds Claude Code waits at most. The command ends itself after 2 s; the rest is for a busy machine to start it."""
 
+BACKUPS_A_SECOND_MAX = 100
+
 COMMAND_ONLY = frozenset({"SessionStart", "Setup"})
 REGISTERED = (
     "SessionStart", "Setup", "InstructionsLoaded", "UserPromptSubmit", "UserPromptExpansion", "PermissionRequest",
@@ -372,7 +374,7 @@ def write(edit: Edit, now: datetime) -> Path | None:
             raise CdeskError(f"{edit.path} was changed by somebody else meanwhile.", "Nothing was changed; try again.")
         backup = None
         if edit.before is not None:
-            backup = edit.path.with_name(f"{edit.path.name}.before-cdesk-{now:%Y%m%dT%H%M%S}Z")
+            backup = _free(edit.path.with_name(f"{edit.path.name}.before-cdesk-{now:%Y%m%dT%H%M%S}Z"))
             replace(backup, edit.before, _mode(edit.path))
         if edit.after is None:
             edit.path.unlink(missing_ok=True)
@@ -381,6 +383,12 @@ def write(edit: Edit, now: datetime) -> Path | None:
         return backup
     except OSError as error:
         raise CdeskError(f"cannot write {edit.path}: {error.strerror}.", "Check its permissions.") from None
+
+
+def _free(path: Path) -> Path:
+    """The path, numbered where it is taken."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in range(2, BACKUPS_A_SECOND_MAX))
+    return next((free for free in (path, *numbered) if not free.exists()), path)
 
 
 def replace(path: Path, text: str, mode: int = 0o600) -> None:

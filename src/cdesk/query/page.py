@@ -10,8 +10,10 @@ The SQL is text that both engines take as it is, so nothing is translated while 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
@@ -40,6 +42,7 @@ PROJECTS_MAX = 200
 ENTRIES_MAX = 2_000
 TEXT_MAX = 4_000
 WORDS_MAX = 200
+COMPLETENESS_SECONDS_MAX = 60.0
 LIVE = timedelta(minutes=30)
 LOOK_BACK = (timedelta(days=2), timedelta(days=30), timedelta(days=100_000))
 """What is wanted is the latest of something: looked for close by first."""
@@ -96,13 +99,14 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """expected and seen: null where no completeness is kept"""
+    """activities and newest: in the days asked for · facts it could have seen, saw, and the transcript repaired: ever"""
 
     source: str
     activities: int
     newest: datetime | None
-    expected: int | None = None
+    facts: int | None = None
     seen: int | None = None
+    repaired: int | None = None
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -198,6 +202,8 @@ class Pages:
         self._warehouse = warehouse
         self._clock = clock
         self._helpers = ThreadPoolExecutor(4, "cdesk-page")
+        self._asking_completeness = threading.Lock()
+        self._known_completeness: tuple[float, Rows] | None = None
 
     def close(self) -> None:
         self._helpers.shutdown(wait=False, cancel_futures=True)
@@ -211,7 +217,7 @@ class Pages:
         spend, tools, chart, presence, begun, sources, failures = self._together(
             lambda: self._ask("page_spend", whole, period=frame.case),
             lambda: self._ask("page_tools", whole, period=frame.case),
-            lambda: self._ask("page_chart", whole, series="model" if by == "model" else "project_path"),
+            lambda: self._ask("page_chart", whole, series="_model" if by == "model" else "_project_path"),
             lambda: self._ask("page_presence", whole, period=frame.case),
             lambda: self._ask("page_begun", whole),
             lambda: self._sources(frame.start),
@@ -239,15 +245,18 @@ class Pages:
                 found[name] = Source(
                     name, known.activities + count, max(filter(None, (known.newest, at)), default=None)
                 )
-        for name, expected, seen in self._completeness():
+        for name, facts, seen, repaired in self._completeness():
             known = found.get(name, Source(name, 0, None))
-            found[name] = msgspec.structs.replace(known, expected=int(expected or 0), seen=int(seen or 0))
+            found[name] = msgspec.structs.replace(known, facts=int(facts), seen=int(seen), repaired=int(repaired or 0))
         return sorted(found.values(), key=lambda source: (-source.activities, source.source))
 
     def _completeness(self) -> Rows:
-        if self._ask("page_has_completeness", {})[0][0] != 3:
-            return []
-        return self._ask("page_completeness", {})
+        """Over everything kept, so it is asked for now and then only."""
+        now = self._clock.monotonic()
+        with self._asking_completeness:
+            if self._known_completeness is None or now - self._known_completeness[0] > COMPLETENESS_SECONDS_MAX:
+                self._known_completeness = (now, self._ask("page_completeness", {}))
+            return self._known_completeness[1]
 
     def _latest_failures(self) -> list[Failure]:
         rows: Rows = []
@@ -309,11 +318,10 @@ class Pages:
         ids = _listed("id", [row[0] for row in rows])
         values = {**ids, "since": min(row[1] for row in rows), "until": max(row[2] for row in rows)}
         names = ", ".join(f":{name}" for name in ids)
-        activities = ", ".join(f"'{activity}'" for activity in TELLING)
         spend, tools, words = self._together(
             lambda: self._ask("page_sessions_spend", values, ids=names),
             lambda: self._ask("page_sessions_tools", values, ids=names),
-            lambda: self._ask("page_sessions_words", values, ids=names, activities=activities),
+            lambda: self._told(values, names),
         )
         now = self._clock.now().replace(tzinfo=None)
         return [
@@ -321,6 +329,25 @@ class Pages:
                      [r for r in words if r[0] == row[0]], now)
             for row in rows
         ]  # fmt: skip
+
+    def _told(self, values: dict[str, Any], names: str) -> dict[str, _Told]:
+        """By session: its first prompt, and the last of each telling activity."""
+        activities = ", ".join(f"'{activity}'" for activity in TELLING)
+        ends = self._ask("page_sessions_ends", values, ids=names, activities=activities)
+        wanted = {last_id for _, _, _, last_id, _ in ends} | {row[2] for row in ends if row[1] == "user_asked"}
+        if not wanted:
+            return {}
+        ids = _listed("activity", wanted)
+        extent = {"since": values["since"], "until": values["until"]}
+        found = self._ask("page_features", {**ids, **extent}, ids=", ".join(f":{name}" for name in ids))
+        known = {activity_id: _features(text) for activity_id, text in found}
+        told: dict[str, _Told] = {}
+        for session, activity, first_id, last_id, last_ts in ends:
+            of = told.setdefault(session, _Told({}, {}))
+            of.last[activity] = (last_ts, known.get(last_id, {}))
+            if activity == "user_asked":
+                of.asked.update(known.get(first_id, {}))
+        return told
 
     # -- projects --------------------------------------------------------------------------------------------------
 
@@ -332,7 +359,7 @@ class Pages:
             lambda: self._ask("page_projects_spend", at),
             lambda: self._ask("page_projects_tools", at),
             lambda: self._ask("page_projects_files", at),
-            lambda: self._ask("page_chart", at, series="project_path"),
+            lambda: self._ask("page_chart", at, series="_project_path"),
         )
         called = {project: (int(calls), int(failed)) for project, calls, failed in tools}
         changed = {project: (int(count), int(more or 0), int(less or 0)) for project, count, more, less in files}
@@ -543,21 +570,29 @@ def _whole(values: Iterable[Any]) -> list[int]:
 
 # -- sessions ------------------------------------------------------------------------------------------------------
 
+_Last: TypeAlias = dict[str, tuple[datetime, dict[str, JSON]]]
 
-def _session(row: tuple[Any, ...], spend: Rows, tools: Rows, words: Rows, now: datetime) -> Session:
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """last: time and features of the last of each telling activity · asked: features of the first prompt"""
+
+    last: _Last
+    asked: dict[str, JSON]
+
+
+def _session(row: tuple[Any, ...], spend: Rows, tools: Rows, told: _Told, now: datetime) -> Session:
     id_, began_at, ended_at, activities, prompts = row
     costs = [cost for _, _, cost, *_ in spend if cost is not None]
-    latest = max(spend, key=lambda r: r[8], default=None)
-    first = {activity: _features(features) for _, activity, _, features, is_first, _ in words if is_first}
-    last = {activity: (ts, _features(features)) for _, activity, ts, features, _, is_last in words if is_last}
+    latest = max(spend, key=lambda r: r[7], default=None)
+    last, asked = told.last, told.asked
     calls, failed = _whole(tools[0][1:]) if tools else (0, 0)
-    asked = first.get("user_asked", {})
     return Session(
         id=id_, began_at=_aware(began_at), ended_at=_aware(ended_at), state=_state(last, ended_at, now),
         title=_cut(last["session_titled"][1].get("title"), WORDS_MAX) if "session_titled" in last else None,
         prompt=_prompt(asked), doing=_doing(last),
         project=latest[6] if latest else _string(asked.get("project_path")),
-        branch=latest[7] if latest else _string(asked.get("git_branch")),
+        branch=_branch(last),
         models=[str(r[1]) for r in sorted(spend, key=lambda r: -(r[2] or 0)) if r[1] and r[1] != "<synthetic>"],
         activities=activities, prompts=int(prompts), responses=sum(r[4] for r in spend), tools=calls, failed=failed,
         tokens=sum(int(r[3] or 0) for r in spend), cost=sum(costs) if costs else None,
@@ -565,7 +600,11 @@ def _session(row: tuple[Any, ...], spend: Rows, tools: Rows, words: Rows, now: d
     )  # fmt: skip
 
 
-_Last: TypeAlias = dict[str, tuple[datetime, dict[str, JSON]]]
+def _branch(last: _Last) -> str | None:
+    told = sorted(
+        ((ts, _string(features.get("git_branch"))) for ts, features in last.values()), key=lambda each: each[0]
+    )
+    return next((branch for _, branch in reversed(told) if branch), None)
 
 
 def _state(last: _Last, ended_at: datetime, now: datetime) -> State:

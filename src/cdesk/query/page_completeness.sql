@@ -1,5 +1,4 @@
--- What each source should have seen, and saw.
--- Takes: nothing. Gives: source, expected, seen.
-SELECT source, SUM(expected) AS expected, SUM(seen) AS seen
-FROM V_COMPLETENESS
-GROUP BY source
+-- What each source could have seen, and saw.
+-- Takes: nothing. Gives: source, facts, seen, repaired.
+SELECT source, facts, seen, repaired
+FROM V_COMPLETENESS_OVERALL

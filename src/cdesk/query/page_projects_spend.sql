@@ -1,14 +1,19 @@
 -- What each project used.
 -- Takes: :start. Gives: project, sessions, people, cost, tokens, responses, unpriced, newest.
 SELECT
-    project_path AS project,
+    _project_path AS project,
     COUNT(DISTINCT _session_id) AS sessions,
     COUNT(DISTINCT customer) AS people,
     SUM(revenue_impact) AS cost,
-    SUM(total_tokens) AS tokens,
+    SUM(
+        COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)
+        + COALESCE(_cache_creation_1h_tokens, 0) + COALESCE(_cache_read_tokens, 0)
+    ) AS tokens,
     COUNT(*) AS responses,
-    SUM(CASE WHEN revenue_impact IS NULL AND COALESCE(total_tokens, 1) > 0 THEN 1 ELSE 0 END) AS unpriced,
+    COUNT(CASE WHEN revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0 THEN 1 END) AS unpriced,
     MAX(ts) AS newest
-FROM VW_LLM_EVENTS
-WHERE is_response AND COALESCE(is_counted, TRUE) AND ts >= :start
+FROM CLAUDE_STREAM_V2
+WHERE
+    activity IN ('claude_responded', 'llm_call', 'llm_response') AND COALESCE(_is_counted, TRUE)
+    AND ts >= :start
 GROUP BY 1

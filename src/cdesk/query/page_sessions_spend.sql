@@ -1,15 +1,19 @@
 -- What some sessions used, by model.
--- Takes: {ids}, :since, :until. Gives: session_id, model, cost, tokens, responses, unpriced, project, branch, newest.
+-- Takes: {ids}, :since, :until. Gives: session_id, model, cost, tokens, responses, unpriced, project, newest.
 SELECT
     _session_id AS session_id,
-    model,
+    _model AS model,
     SUM(revenue_impact) AS cost,
-    SUM(total_tokens) AS tokens,
+    SUM(
+        COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)
+        + COALESCE(_cache_creation_1h_tokens, 0) + COALESCE(_cache_read_tokens, 0)
+    ) AS tokens,
     COUNT(*) AS responses,
-    SUM(CASE WHEN revenue_impact IS NULL AND COALESCE(total_tokens, 1) > 0 THEN 1 ELSE 0 END) AS unpriced,
-    MAX(project_path) AS project,
-    MAX(git_branch) AS branch,
+    COUNT(CASE WHEN revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0 THEN 1 END) AS unpriced,
+    MAX(_project_path) AS project,
     MAX(ts) AS newest
-FROM VW_LLM_EVENTS
-WHERE is_response AND COALESCE(is_counted, TRUE) AND _session_id IN ({ids}) AND ts >= :since AND ts <= :until
+FROM CLAUDE_STREAM_V2
+WHERE
+    activity IN ('claude_responded', 'llm_call', 'llm_response') AND COALESCE(_is_counted, TRUE)
+    AND _session_id IN ({ids}) AND ts >= :since AND ts <= :until
 GROUP BY 1, 2

@@ -6,9 +6,14 @@ SELECT
     CASE WHEN ts >= :start THEN DATE_TRUNC('HOUR', ts) END AS hour,
     CASE WHEN ts >= :start THEN FLOOR(EXTRACT(MINUTE FROM ts) / NULLIF(:slice_minutes, 0)) END AS slice,
     SUM(revenue_impact) AS cost,
-    SUM(total_tokens) AS tokens,
+    SUM(
+        COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)
+        + COALESCE(_cache_creation_1h_tokens, 0) + COALESCE(_cache_read_tokens, 0)
+    ) AS tokens,
     COUNT(*) AS responses,
-    SUM(CASE WHEN revenue_impact IS NULL AND COALESCE(total_tokens, 1) > 0 THEN 1 ELSE 0 END) AS unpriced
-FROM VW_LLM_EVENTS
-WHERE is_response AND COALESCE(is_counted, TRUE) AND ts >= :since
+    COUNT(CASE WHEN revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0 THEN 1 END) AS unpriced
+FROM CLAUDE_STREAM_V2
+WHERE
+    activity IN ('claude_responded', 'llm_call', 'llm_response') AND COALESCE(_is_counted, TRUE)
+    AND ts >= :since
 GROUP BY 1, 2, 3

@@ -45,7 +45,8 @@ class DeadLetters:
         self._path = folder / "letters.ndjson"
         self._clock = clock
         self._known: set[str] | None = None
-        Disk().folder(folder)
+        self._disk = Disk()
+        self._disk.folder(folder)
 
     def put(self, letter: DeadLetter) -> bool:
         """Whether it is new. Past LETTERS_BYTES_MAX the letter is dropped; its reason was already told."""
@@ -53,13 +54,12 @@ class DeadLetters:
 
     def put_all(self, letters: list[DeadLetter]) -> int:
         known = self._load()
-        fresh: list[bytes] = []
+        fresh: dict[str, bytes] = {}
         for letter in letters:
             digest = _digest(letter)
-            if digest in known:
+            if digest in known or digest in fresh:
                 continue
-            known.add(digest)
-            fresh.append(
+            fresh[digest] = (
                 msgspec.json.encode(
                     _Kept(
                         digest=digest,
@@ -74,12 +74,8 @@ class DeadLetters:
                 + b"\n"
             )
         if fresh and self._size() < LETTERS_BYTES_MAX:
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(handle, b"".join(fresh))
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            self._append(b"".join(fresh.values()))
+        known.update(fresh)
         return len(fresh)
 
     def count(self) -> int:
@@ -92,13 +88,29 @@ class DeadLetters:
             for line in file:
                 try:
                     kept = msgspec.json.decode(line, type=_Kept)
-                except msgspec.DecodeError:
+                except ValueError:
                     continue
                 yield DeadLetter(reason=kept.reason, source=kept.source, offset=kept.offset, line=kept.line)
 
+    def _append(self, data: bytes) -> None:
+        """Raises QueueError; then the letters are not known, and may be put again."""
+        handle = self._disk.open(self._path)
+        try:
+            self._disk.append(handle, data if self._ends_whole() else b"\n" + data)
+            self._disk.sync(handle)
+        finally:
+            self._disk.close(handle)
+
+    def _ends_whole(self) -> bool:
+        """Whether the file ends in a newline; not so when its last writer was killed."""
+        with self._path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            return file.read(1) in (b"", b"\n")
+
     def _load(self) -> set[str]:
         if self._known is None:
-            self._known = {_digest_of_kept(line) for line in self._raw()}
+            self._known = {digest for line in self._raw() if (digest := _digest_of_kept(line)) is not None}
         return self._known
 
     def _raw(self) -> list[bytes]:
@@ -112,11 +124,11 @@ class _Digest(msgspec.Struct):
     digest: str
 
 
-def _digest_of_kept(line: bytes) -> str:
+def _digest_of_kept(line: bytes) -> str | None:
     try:
         return msgspec.json.decode(line, type=_Digest).digest
-    except msgspec.DecodeError:
-        return ""
+    except ValueError:
+        return None
 
 
 def _digest(letter: DeadLetter) -> str:

@@ -22,12 +22,30 @@ class Disk:
             path.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
 
     def create(self, path: Path) -> int:
-        """A new file, locked by this process for as long as the descriptor is open; its name is durable."""
+        """A new file, locked by this process for as long as the descriptor is open; its name is durable.
+
+        It is locked before it gets its name: a reader that found it unowned would take its writer for dead."""
         with _translated(f"create {path}"):
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.sync_folder(path.parent)
+            beside = path.with_name(path.name + ".new")
+            handle = os.open(beside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            made = [beside]
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.hardlink_to(beside)  # unlike a rename, never over a file that is there
+                made.append(path)
+                beside.unlink()
+                self.sync_folder(path.parent)
+            except (OSError, QueueError):
+                os.close(handle)
+                for name in made:
+                    name.unlink(missing_ok=True)
+                raise
             return handle
+
+    def open(self, path: Path) -> int:
+        """A file to append to, made where it is missing; not locked."""
+        with _translated(f"open {path}"):
+            return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
     def append(self, handle: int, data: bytes) -> None:
         with _translated("append to the queue"):
@@ -73,17 +91,18 @@ class Disk:
 
     def is_owned(self, path: Path) -> bool:
         """Whether a living process still holds the file open for appending."""
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        with _translated(f"look at {path}"):
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return False
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(handle)
             return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
 
 
 def _flush(handle: int) -> None:
@@ -113,4 +132,4 @@ class _translated:
 
 def segments(folder: Path) -> Iterator[Path]:
     """Queue segments, oldest first."""
-    return iter(sorted(folder.glob("*.ndjson")))
+    return iter(sorted(folder.glob("[0-9]*-*.ndjson")))

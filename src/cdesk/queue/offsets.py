@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -19,10 +20,23 @@ class Offsets:
 
     def load(self) -> dict[str, int]:
         """Empty when there are none, or when the file is damaged: reading again is harmless, losing is not."""
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, int])
-        except (FileNotFoundError, msgspec.DecodeError):
-            return {}
+        return _load(self._path)
+
+    def load_others(self) -> list[dict[str, int]]:
+        """Those of every other consumer: what they have not read must stay."""
+        return [_load(path) for path in self._path.parent.glob("*.json") if path != self._path]
+
+    def announce(self) -> None:
+        """From now on, what this consumer has not read stays."""
+        if not self._path.exists():
+            self.save({})
 
     def save(self, offsets: dict[str, int]) -> None:
         self._disk.replace(self._path, msgspec.json.encode(offsets, order="sorted") + b"\n")
+
+
+def _load(path: Path) -> dict[str, int]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Annotated[int, msgspec.Meta(ge=0)]])
+    except (FileNotFoundError, ValueError):
+        return {}

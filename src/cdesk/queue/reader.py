@@ -9,7 +9,6 @@ from cdesk.activity.codec import BadLine, check
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.disk import Disk, segments
 from cdesk.queue.offsets import Offsets
-from cdesk.queue.writer import LINE_BYTES_MAX
 
 LINE_BYTES_USUAL = 2_048
 """Reading more than a batch will take would only be read again."""
@@ -54,10 +53,14 @@ class Reader:
         self._disk.folder(folder)
         self._offsets = Offsets(folder, consumer, self._disk)
         self._at = self._offsets.load()
+        self._is_announced = False
         self._dead = dead
 
     def read(self, bytes_max: int = 8 * 1024 * 1024, lines_max: int = 5_000) -> Delivery:
         """The next lines, oldest first; empty when there are none. Nothing is lost until `commit`."""
+        if not self._is_announced:
+            self._offsets.announce()
+            self._is_announced = True
         lines: list[bytes] = []
         origins: list[Origin] = []
         moved: dict[str, int] = {}
@@ -68,7 +71,8 @@ class Reader:
             owned = self._disk.is_owned(path)  # asked before reading: what its last owner wrote is then seen
             start = self._at.get(path.name, 0)
             end = start
-            for line, offset in self._lines(path, start, min(bytes_max - size, lines_max * LINE_BYTES_USUAL), owned):
+            found, at_end = self._lines(path, start, min(bytes_max - size, lines_max * LINE_BYTES_USUAL), owned)
+            for line, offset in found:
                 if len(lines) >= lines_max:
                     break
                 end = offset + len(line)
@@ -78,13 +82,16 @@ class Reader:
                     origins.append(Origin(path.name, offset))
             if end != start:
                 moved[path.name] = end
+            if not at_end:
+                break  # the same producer's next segment must not overtake the rest of this one
         return Delivery(tuple(lines), tuple(origins), moved)
 
     def commit(self, delivery: Delivery) -> None:
         """The consumer has made these lines its own: remember that, and delete segments that are done."""
         if delivery.offsets:
-            self._at.update(delivery.offsets)
-            self._offsets.save(self._at)
+            at = {**self._at, **delivery.offsets}
+            self._offsets.save(at)
+            self._at = at
         self._delete_finished()
 
     def depth(self, now_s: float) -> Depth:
@@ -110,24 +117,25 @@ class Reader:
         events = round(waiting / mean) if mean else 0
         return Depth(waiting, max(events, 1) if waiting else 0, max(now_s - oldest, 0.0) if oldest else 0.0)
 
-    def _lines(self, path: Path, start: int, bytes_max: int, owned: bool) -> list[tuple[bytes, int]]:
-        """Whole lines from `start`. Behind a dead writer, a tail without newline counts as read and is dropped."""
+    def _lines(self, path: Path, start: int, bytes_max: int, owned: bool) -> tuple[list[tuple[bytes, int]], bool]:
+        """Whole lines from `start`, and whether they are all there are. Behind a dead writer, a tail without newline
+        counts as read and is dropped."""
         try:
             with path.open("rb") as file:
                 file.seek(start)
                 data = file.read(max(bytes_max, 1))
                 if b"\n" not in data and len(data) == max(bytes_max, 1):  # one line longer than that
-                    data += file.readline(LINE_BYTES_MAX + 1)
+                    data += file.readline()  # bounded by the segment, whatever stands in it
                 at_end = file.read(1) == b""
         except FileNotFoundError:
-            return []
+            return [], True
         found: list[tuple[bytes, int]] = []
         offset = start
         for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
             if line.endswith(b"\n") or (at_end and not owned):
                 found.append((line, offset))
             offset += len(line)
-        return found
+        return found, at_end
 
     def _is_whole(self, line: bytes, path: Path, offset: int) -> bool:
         if not line.endswith(b"\n"):
@@ -140,19 +148,25 @@ class Reader:
         return True
 
     def _delete_finished(self) -> None:
+        others: list[dict[str, int]] | None = None
         for path in segments(self._folder):
-            at = self._at.get(path.name, 0)
-            try:
-                done = at > 0 and at >= path.stat().st_size and not self._disk.is_owned(path)
-                done = done and at >= path.stat().st_size
-            except FileNotFoundError:
+            if not self._is_finished(path, self._at):
                 continue
-            if done:
+            others = self._offsets.load_others() if others is None else others
+            if all(self._is_finished(path, at) for at in others):
                 self._disk.remove(path)
         present = {path.name for path in segments(self._folder)}
         if any(name not in present for name in self._at):
             self._at = {name: at for name, at in self._at.items() if name in present}
             self._offsets.save(self._at)
+
+    def _is_finished(self, path: Path, at: dict[str, int]) -> bool:
+        """Its writer is gone, and the consumer is past its end."""
+        passed = at.get(path.name, 0)
+        try:
+            return passed >= path.stat().st_size and not self._disk.is_owned(path) and passed >= path.stat().st_size
+        except FileNotFoundError:
+            return False
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from cdesk.clock import SYSTEM_CLOCK, Clock
@@ -38,6 +39,7 @@ class Writer:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._size = 0
+        self._room = 0
         self._opened_at = 0.0
         self._last_ns = 0
         self._disk.folder(folder)
@@ -71,26 +73,26 @@ class Writer:
         try:
             self._disk.append(handle, data)
             self._disk.sync(handle)
-        except QueueError:
-            try:
+        except BaseException:  # Ctrl-C in the middle of a write as well: the next line must not follow half a line
+            with suppress(QueueError):
                 self._disk.truncate(handle, self._size)
-            finally:
-                self._close()
+            self._close()
             raise
         self._size += len(data)
 
     def _segment(self, coming: int) -> int:
         if self._handle is not None and self._is_due(coming):
             self._close()
+        if self._size + coming > self._room:
+            self._room = self._bytes_max - (self._stored() - self._size)
+        if self._size + coming > self._room:
+            raise QueueFull(
+                f"the queue holds its limit of {self._bytes_max:,} bytes.",
+                "Start the service with `cdesk up` so that it drains, or raise queue.bytes_max.",
+            )
         if self._handle is None:
-            if self._stored() + coming > self._bytes_max:
-                raise QueueFull(
-                    f"the queue holds its limit of {self._bytes_max:,} bytes.",
-                    "Start the service with `cdesk up` so that it drains, or raise queue.bytes_max.",
-                )
             self._last_ns = max(self._last_ns + 1, self._clock.now_ns())
             self._handle = self._disk.create(self._folder / f"{self._last_ns:020d}-{self._clock.name()}.ndjson")
-            self._size = 0
             self._opened_at = self._clock.monotonic()
         return self._handle
 
@@ -108,6 +110,7 @@ class Writer:
         return total
 
     def _close(self) -> None:
-        if self._handle is not None:
-            self._disk.close(self._handle)
-            self._handle = None
+        handle, self._handle = self._handle, None
+        self._size = self._room = 0
+        if handle is not None:
+            self._disk.close(handle)

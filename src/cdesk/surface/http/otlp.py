@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdesk.activity.pricing import PriceBook
 from cdesk.app import App
 from cdesk.capture.otlp.project import SessionProjects
 from cdesk.capture.otlp.receiver import Outcome, Receiver
@@ -75,7 +76,8 @@ class Otlp:
         """Opened with the first export: most homes never get one."""
         app = self._app
         whose = person(app.settings.person, app.home.path)
-        return Receiver(app.gate, whose, app.prices, project_of=SessionProjects(app.claude_dirs), clock=app.clock)
+        projects = SessionProjects(app.claude_dirs)
+        return Receiver(app.gate, whose, PriceBook.bundled(), project_of=projects, clock=app.clock)
 
     @cached_property
     def _workers(self) -> anyio.CapacityLimiter:

@@ -6,7 +6,7 @@ The files of the page hold no data and need no token. Data is given to who sends
 login link sets. The cookie opens these reading routes and nothing else, is kept from scripts (HttpOnly) and from
 requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at, because another port of this machine
 is the same site). It is made from the token: a new token ends every visit. The answers leave the machine nowhere: the
-content security policy allows this origin only, and no script but the page's own files.
+content security policy allows this origin only, no script but the page's own files, and no text to become HTML (trusted types).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        "require-trusted-types-for 'script'; trusted-types default"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -7,23 +7,28 @@ seen a moment ago (the same fact from another source). So:
               every name in the stream: "no" is certain, "maybe" is wrong about once in ten thousand
     recent    the times of rows written lately, by name: where they stand is known, and the look-up is pruned to there
 
-What is neither new nor recent is looked for everywhere. The filter is built from the table when the first batch comes,
+What is neither new nor recent is looked for everywhere. (A second name that two facts share, one of them recent and the
+other not, is looked for where the recent one stands; only hand-made histories share names.) The filter is built from the table when the first batch comes,
 and again, larger, when it is full; it is never written to disk, so it can never be out of date.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import duckdb
+
+from cdesk.errors import WarehouseError
 
 BITS_PER_NAME = 24
 BLOCK_BITS = 256
 BLOCKS_MIN = 1 << 12
 HEADROOM = 2
 RECENT_MAX = 200_000
+
+Extent = tuple[datetime, datetime]
 
 _MASK = 2**64 - 1
 _MIX = 0x9E3779B97F4A7C15
@@ -40,8 +45,8 @@ class Known:
         self._blocks = 0
         self._filter = bytearray()
         self._names = 0
-        self._recent: dict[str, datetime] = {}
-        self._older: dict[str, datetime] = {}
+        self._recent: dict[str, Extent] = {}
+        self._older: dict[str, Extent] = {}
         self._build()
 
     def maybe(self, names: Iterable[str]) -> set[str]:
@@ -59,29 +64,40 @@ class Known:
                 found.add(name)
         return found
 
-    def times(self, names: Iterable[str]) -> list[datetime] | None:
-        """The times of the rows that hold the names, when all of them were written lately; else None."""
-        times: list[datetime] = []
+    def extent(self, names: Iterable[str]) -> Extent | None:
+        """The first and last time of the rows that hold the names, when all of them were written lately; else None."""
+        lows: list[datetime] = []
+        highs: list[datetime] = []
         for name in names:
-            at = self._recent.get(name) or self._older.get(name)
-            if at is None:
+            known = self._extent(name)
+            if known is None:
                 return None
-            times.append(at)
-        return times
+            lows.append(known[0])
+            highs.append(known[1])
+        return (min(lows), max(highs)) if lows else None
 
-    def add(self, names: Iterable[str], at: datetime) -> None:
+    def add(self, names: Sequence[str], at: datetime) -> None:
         """A row with these names was committed, or is about to be: knowing too much is harmless."""
         for name in names:
             mixed = _mixed(name)
             start = ((mixed >> 40) & (self._blocks - 1)) * 32
             words = _BLOCK.unpack_from(self._filter, start)
             _BLOCK.pack_into(self._filter, start, *(w | 1 << (mixed >> 5 * i & 31) for i, w in enumerate(words)))
-            self._recent[name] = at
             self._names += 1
-        if len(self._recent) > RECENT_MAX:
-            self._older, self._recent = self._recent, {}
+        self.remember(names, at)
         if self._names * BITS_PER_NAME > self._blocks * BLOCK_BITS:
             self._build()
+
+    def remember(self, names: Iterable[str], at: datetime) -> None:
+        """A row with these names stands at this time. A second name may be several rows': all of them count."""
+        for name in names:
+            low, high = self._extent(name) or (at, at)
+            self._recent[name] = (min(low, at), max(high, at))
+        if len(self._recent) > RECENT_MAX:
+            self._older, self._recent = self._recent, {}
+
+    def _extent(self, name: str) -> Extent | None:
+        return self._recent.get(name) or self._older.get(name)
 
     def _build(self) -> None:
         """From the table itself. Eight million names take about two seconds, once."""
@@ -107,5 +123,8 @@ class Known:
 
 def _mixed(name: str) -> int:
     """64 well-spread bits of a UUID; `_fill_sql` says the same in SQL."""
-    x = int(name.replace("-", ""), 16)
+    try:
+        x = int(name.replace("-", ""), 16)
+    except ValueError:
+        raise WarehouseError(f"{name!r} is not a UUID.") from None
     return ((x ^ x >> 64) & _MASK) * _MIX & _MASK

@@ -1,9 +1,9 @@
 """Merges a batch of observations into the stream, each fact once.
 
 A batch is read against the rows it may already have, joined with them in memory (`activity/merge.py`), and only
-what changed is written, in one transaction. Known rows are looked for everywhere: an id may come again at any time,
-in any session, from any source, and must be found. That scans one fixed-width column. What is then written is pruned
-by the times of the rows that were found.
+what changed is written, in one transaction. An id may come again at any time, in any session, from any source, and
+must be found; but most are new, and most others were written a moment ago. `known.py` tells which, so that the cost
+of a batch does not grow with the table: new ones are not looked for, recent ones only where they stand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ from cdesk.activity.merge import fold, join
 from cdesk.activity.model import SCHEMA_VERSION, Activity, Features
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseError
+from cdesk.warehouse.duckdb.known import Known
 from cdesk.warehouse.warehouse import STREAM, Merged
 
 ALIASED = frozenset({"claude_responded", "user_asked"})
@@ -48,7 +50,7 @@ _SOURCE = (
 _INSERT = f"INSERT INTO {STREAM} ({', '.join(_NAMES)}) {_SOURCE}"
 _MERGE = f"""
 MERGE INTO {STREAM} AS t USING ({_SOURCE}) AS s
-   ON t.activity_id = s.activity_id AND t.ts >= $low AND t.ts <= $high
+   ON t.activity_id = s.activity_id AND t.ts >= make_timestamp($low::BIGINT) AND t.ts <= make_timestamp($high::BIGINT)
  WHEN MATCHED THEN UPDATE SET {", ".join(f"{n} = s.{n}" for n in _NAMES[1:])}
  WHEN NOT MATCHED THEN INSERT ({", ".join(_NAMES)}) VALUES ({", ".join(f"s.{n}" for n in _NAMES)})"""
 _KNOWN = f"""
@@ -56,15 +58,16 @@ SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, acti
        revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR,
        _also_id_2::VARCHAR, _observations
   FROM {STREAM}
- WHERE activity_id IN (SELECT unnest($ids::UUID[]))"""
+ WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"""
 _ALIASED = _KNOWN.replace(
     "activity_id IN (SELECT unnest($ids::UUID[]))",
     """activity IN ('claude_responded', 'user_asked')
    AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""",
 )
-_DELETE = f"DELETE FROM {STREAM} WHERE ts >= $low AND ts <= $high AND activity_id IN (SELECT unnest($ids::UUID[]))"
+_DELETE = f"DELETE FROM {STREAM} WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EVER = (datetime(1, 1, 1), datetime(9999, 12, 31))
 
 Observations = dict[str, Activity]  # by source
 
@@ -106,13 +109,16 @@ class Merger:
     def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._is_empty = connection.execute(f"SELECT count(*) FROM (FROM {STREAM} LIMIT 1)").fetchall()[0][0] == 0
+
+    @cached_property
+    def _known(self) -> Known:
+        return Known(self._connection, STREAM, ("activity_id", "_also_id", "_also_id_2"))
 
     def merge(self, activities: Sequence[Activity]) -> Merged:
         if not activities:
             return Merged()
         try:
-            stored = {} if self._is_empty else self._stored(activities)
+            stored = self._stored(activities)
             facts, absorbed, told = _facts(activities, stored)
             rows, merged = self._changed(facts, told)
             self._write(rows, absorbed, merged, [row.ts for row, _ in stored.values()])
@@ -121,18 +127,21 @@ class Merger:
                 f"the warehouse cannot write now: {str(error).splitlines()[0]}.",
                 "Nothing is lost, it is tried again; see that there is disk space, and restart the service if it stays.",
             ) from error
-        self._is_empty = False
         return merged
 
     def _stored(self, activities: Sequence[Activity]) -> dict[str, tuple[Activity, Observations]]:
         ids = {a.activity_id for a in activities}
         names = ids.union(*map(_other_names, activities))
         nameable = {name for a in activities if a.activity in ALIASED for name in (a.activity_id, *_other_names(a))}
+        maybe = self._known.maybe(names)
+        low, high = map(_microseconds, self._known.extent(maybe) or _EVER)
         found: dict[str, tuple[Activity, Observations]] = {}
-        for statement, wanted in ((_KNOWN, names), (_ALIASED, nameable)):
+        for statement, wanted in ((_KNOWN, names & maybe), (_ALIASED, nameable & maybe)):
             if wanted:
-                rows = self._connection.execute(statement, {"ids": list(wanted)}).fetchall()
+                rows = self._connection.execute(statement, {"ids": list(wanted), "low": low, "high": high}).fetchall()
                 found.update((row.activity_id, (row, seen)) for row, seen in map(_decoded, rows))
+        for row, _ in found.values():
+            self._known.remember((row.activity_id, *_other_names(row)), _naive(row.ts))
         return found
 
     def _changed(self, facts: dict[str, _Fact], told: set[str]) -> tuple[list[tuple[Any, ...]], Merged]:
@@ -149,13 +158,14 @@ class Merger:
             else:
                 updated += 1
             rows.append(_encoded(row, fact.seen, ingested_at))
+            self._known.add((row.activity_id, *_other_names(row)), _naive(row.ts))
         return rows, Merged(inserted, updated, unchanged)
 
     def _write(self, rows: list[tuple[Any, ...]], absorbed: list[str], merged: Merged, known: list[datetime]) -> None:
         """`known`: the times of the rows that may change or go."""
         if not rows and not absorbed:
             return
-        low, high = (_naive(min(known)), _naive(max(known))) if known else (None, None)
+        low, high = (_microseconds(_naive(min(known))), _microseconds(_naive(max(known)))) if known else (None, None)
         self._connection.execute("BEGIN")
         try:
             if absorbed:
@@ -282,7 +292,10 @@ def _encoded(row: Activity, seen: Observations, ingested_at: datetime) -> tuple[
 def _hot(features: Features) -> tuple[Any, ...]:
     """What reports sum over every day: beside the VARIANT as columns of its own type, read twenty times faster."""
     return (
-        *(value if isinstance(value := features.get(name), str) else None for name in ("project_path", "model", "speed")),
+        *(
+            value if isinstance(value := features.get(name), str) else None
+            for name in ("project_path", "model", "speed")
+        ),
         value if isinstance(value := features.get("is_counted"), bool) else None,
         *(value if type(value := features.get(name)) is int and abs(value) < 2**63 else None for name in _TOKENS),
     )
@@ -296,3 +309,8 @@ _encode = msgspec.json.Encoder().encode
 
 def _naive(at: datetime) -> datetime:
     return at.replace(tzinfo=None)
+
+
+def _microseconds(at: datetime) -> int:
+    """Since 1970. Bound as a number, because DuckDB takes Python's last datetime for infinity."""
+    return (at - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)

@@ -1,0 +1,89 @@
+"""What cannot be loaded is kept with its reason and its place, once, until somebody decides."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cdesk.errors import QueueError
+from cdesk.queue import DeadLetter, DeadLetters
+from cdesk.queue.dead_letter import LINE_KEPT_BYTES
+
+
+def letter(line: bytes = b"{", offset: int = 7) -> DeadLetter:
+    return DeadLetter(reason="not valid JSON", source="a.jsonl", offset=offset, line=line)
+
+
+def test_a_letter_is_kept_as_it_was_put(tmp_path: Path) -> None:
+    """Any bytes, also after reopening."""
+    line = bytes(range(256)) + "é😀".encode()
+    DeadLetters(tmp_path).put(letter(line))
+    assert list(DeadLetters(tmp_path)) == [letter(line)]
+
+
+def test_the_same_line_from_the_same_place_is_one_letter(tmp_path: Path) -> None:
+    """A second import says nothing new, whoever does it; another place does."""
+    dead = DeadLetters(tmp_path)
+    assert dead.put(letter())
+    assert not dead.put(letter())
+    assert not DeadLetters(tmp_path).put(letter())
+    assert dead.put_all([letter(offset=8), letter(offset=8), letter(b"}")]) == 2
+    assert DeadLetters(tmp_path).count() == 3
+
+
+def test_letters_are_redacted_before_they_are_written(tmp_path: Path) -> None:
+    """A line that is no JSON may hold a secret all the same."""
+    DeadLetters(tmp_path, redact=lambda line: line.replace(b"secret", b"******")).put(letter(b"my secret"))
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [kept.line for kept in DeadLetters(tmp_path)] == [b"my ******"]
+
+
+def test_a_long_line_is_kept_in_part(tmp_path: Path) -> None:
+    """A bound on what one bad line may cost."""
+    DeadLetters(tmp_path).put(letter(b"x" * (LINE_KEPT_BYTES * 3)))
+    assert [len(kept.line) for kept in DeadLetters(tmp_path)] == [LINE_KEPT_BYTES]
+
+
+@pytest.mark.parametrize("source", ["a\nb.jsonl", 'a".jsonl', "é😀.jsonl", "\udcff.jsonl".encode("utf-8", "replace").decode()])
+def test_hostile_names_are_only_names(tmp_path: Path, source: str) -> None:
+    """One letter is one line of the file, whatever its source is called."""
+    dead = DeadLetters(tmp_path)
+    dead.put(DeadLetter(reason="r", source=source, offset=0, line=b""))
+    assert [kept.source for kept in DeadLetters(tmp_path)] == [source]
+
+
+def test_a_letter_torn_by_a_crash_does_not_swallow_the_next(tmp_path: Path) -> None:
+    """The file ends in half a letter; the one put after it is found again."""
+    DeadLetters(tmp_path).put(letter(offset=1))
+    path = tmp_path / "letters.ndjson"
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
+    dead = DeadLetters(tmp_path)
+    assert dead.count() == 1
+    dead.put(letter(offset=2))
+    assert [kept.offset for kept in DeadLetters(tmp_path)] == [1, 2]
+    assert DeadLetters(tmp_path).count() == 2
+
+
+def test_a_letter_that_could_not_be_written_is_put_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk was full: the failure has a name, and nothing pretends to know the letter."""
+    dead = DeadLetters(tmp_path)
+
+    def full(handle: int, data: bytes) -> int:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", full)
+        with pytest.raises(QueueError):
+            dead.put(letter())
+    assert dead.put(letter())
+    assert list(DeadLetters(tmp_path)) == [letter()]
+
+
+def test_letters_are_for_the_owner_only(tmp_path: Path) -> None:
+    """They hold raw lines."""
+    dead = DeadLetters(tmp_path / "dead")
+    dead.put(letter())
+    assert (tmp_path / "dead").stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "dead").iterdir()] == [0o600]
