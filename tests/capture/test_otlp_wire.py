@@ -213,7 +213,10 @@ VALUES = (
 NANOSECONDS = st.integers(0, 2**64 - 1) | st.just(1_795_425_225_502_000_000)
 
 
-@given(attributes=st.dictionaries(NAMES, VALUES), event=VALUES, at_ns=NANOSECONDS, value=st.none() | st.floats())
+ATTRIBUTES: st.SearchStrategy[Any] = st.dictionaries(NAMES, VALUES)
+
+
+@given(attributes=ATTRIBUTES, event=VALUES, at_ns=NANOSECONDS, value=st.none() | st.floats())
 def test_any_attributes_tell_something_or_nothing(attributes: Any, event: Any, at_ns: int, value: float | None) -> None:
     """Whatever an attribute holds, a record becomes activities that can be written, or is passed over."""
     from cdesk.activity.codec import decode, encode

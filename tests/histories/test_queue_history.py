@@ -161,6 +161,12 @@ class QueueHistory(RuleBasedStateMachine):
         self.faulty(name, lambda: self.step(consumer, lines_max, bytes_max))
         self.consumers[name].disk.fault = None
 
+    @rule()
+    def everybody_catches_up(self) -> None:
+        for consumer in self.consumers.values():
+            while self.step(consumer, 100, 100_000):
+                pass
+
     @rule(name=st.sampled_from(CONSUMERS), has_merged=st.booleans())
     def consumer_dies_before_its_commit(self, name: str, has_merged: bool) -> None:
         consumer = self.consumers[name]
@@ -244,9 +250,8 @@ class QueueHistory(RuleBasedStateMachine):
     def end_well(self) -> None:
         for producer in self.producers.values():
             producer.writer.close()
-        for consumer in [*self.consumers.values()] * 2:
-            while self.step(consumer, 100, 100_000):
-                pass
+        self.everybody_catches_up()
+        self.everybody_catches_up()
         self.what_was_acknowledged_is_safe()
         self.order_is_kept()
         assert segments(self.folder) == [], "segments that everybody has read are still there"

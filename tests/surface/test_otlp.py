@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import httpx
 import pytest
 import uvicorn
 from google.protobuf import json_format
-from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -41,6 +41,7 @@ from cdesk.config import Home, PersonSettings, QueueSettings, Settings
 from cdesk.governance.consent import Consent
 from cdesk.surface.http import otlp, service
 
+Status: Any = import_module("google.rpc.status_pb2").Status
 TOKEN = "a token for tests"
 JSON, PROTOBUF = otlp.JSON, otlp.PROTOBUF
 RESPONSES: dict[str, Any] = {
@@ -128,7 +129,7 @@ def test_an_export_is_answered_in_kind(live: Live, media_type: str, coding: str)
     session = f"{media_type}-{coding}"
     body = events(request(1, session), request(2, session))
     body = as_protobuf(body) if media_type == PROTOBUF else body
-    packed = {"gzip": gzip.compress, "deflate": zlib.compress}.get(coding, bytes)(body)
+    packed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body)}.get(coding, body)
     answer = live.post("logs", packed, media_type, **({"Content-Encoding": coding} if coding else {}))
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type.partition(";")[0])
     assert answer.content == (b"" if media_type == PROTOBUF else b"{}")
@@ -306,7 +307,12 @@ def test_the_sdks_metric_exporter(live: Live, compression: Compression) -> None:
     exporter = OTLPMetricExporter(f"{live.url}/v1/metrics", headers=live.headers(), compression=compression)
     told: list[MetricExportResult] = []
     export = exporter.export
-    exporter.export = lambda *given, **named: told.append(export(*given, **named)) or told[-1]  # type: ignore[method-assign]
+
+    def listened(*given: Any, **named: Any) -> MetricExportResult:
+        told.append(export(*given, **named))
+        return told[-1]
+
+    exporter.export = listened  # type: ignore[method-assign]
     provider = MeterProvider([PeriodicExportingMetricReader(exporter, 1e6)], resource=RESOURCE)
     counter = provider.get_meter("com.anthropic.claude_code").create_counter("claude_code.commit.count")
     for _ in range(3):
@@ -327,7 +333,12 @@ def test_the_sdks_span_exporter(live: Live, compression: Compression) -> None:
     exporter = OTLPSpanExporter(f"{live.url}/v1/traces", headers=live.headers(), compression=compression)
     provider = TracerProvider(resource=RESOURCE)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    told = {"success": True, "request_id": f"req_{session}_1", "session.id": session, "stop_reason": "end_turn"}
+    told: dict[str, str | bool] = {
+        "success": True,
+        "request_id": f"req_{session}_1",
+        "session.id": session,
+        "stop_reason": "end_turn",
+    }
     provider.get_tracer("com.anthropic.claude_code.tracing").start_span(
         "claude_code.llm_request", attributes=told
     ).end()

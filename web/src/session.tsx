@@ -1,6 +1,6 @@
 // One session as a timeline: what was asked, said and done, by whom, for how much.
 
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { ApiError, get, type Entry, type Flow, type Session, type Timeline, type Value } from "./api";
 import { useNow, useSettled } from "./data";
 import { ago, basename, clock, compact, cost, count, dollars, duration, full, model, plural } from "./format";
@@ -11,6 +11,11 @@ import { number, tell, text, type Agent, type Call, type Item, type Story, type 
 const ENTRIES_MAX = 20_000;
 const TURNS_AT_ONCE = 40;
 const REFRESH_MS = 3_000;
+
+/** The session's folder: paths inside it are shown from there. */
+const Folder = createContext<string | null>(null);
+
+const inside = (path: string, folder: string | null): string => (folder && path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path);
 
 export function SessionPage({ id, flow }: { id: string; flow: Flow | null }) {
   const [session, setSession] = useState<Session | null>(null);
@@ -53,7 +58,9 @@ export function SessionPage({ id, flow }: { id: string; flow: Flow | null }) {
       <Head session={live ?? session} title={title} />
       <div className="session-columns">
         <div className="column timeline" aria-busy={!isWhole}>
-          <Turns turns={story.turns} began={session.began_at} />
+          <Folder value={session.project}>
+            <Turns turns={story.turns} began={session.began_at} />
+          </Folder>
           {!isWhole && <Waiting rows={3} />}
           {entries.length >= ENTRIES_MAX && <p className="empty">Only the first {count(ENTRIES_MAX)} activities are shown.</p>}
         </div>
@@ -251,7 +258,8 @@ function ToolRow({ call }: { call: Call }) {
   const f = entry.features;
   const isBad = f.success === false;
   const ms = number(f.latency_ms);
-  const aim = aimOf(f.parameters);
+  const folder = useContext(Folder);
+  const aim = inside(aimOf(f.parameters), folder);
   return (
     <li>
       <details id={`e-${entry.id}`} className={`tool ${isBad ? "failed" : ""}`}>
@@ -482,10 +490,10 @@ function Files({ story, project }: { story: Story; project: string | null }) {
   return (
     <section className="card" aria-labelledby="files-title">
       <h2 id="files-title" className="card-title">Files changed</h2>
-      <ul className="pairs">
+      <ul className="pairs two">
         {story.files.map((file) => (
           <li key={file.path} title={file.path}>
-            <span className="clip mono path">{project && file.path.startsWith(`${project}/`) ? file.path.slice(project.length + 1) : file.path}</span>
+            <span className="clip mono path">{inside(file.path, project)}</span>
             <span className="num">
               <Lines added={file.added} removed={file.removed} />
             </span>

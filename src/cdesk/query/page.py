@@ -318,7 +318,7 @@ class Pages:
         ids = _listed("id", [row[0] for row in rows])
         values = {**ids, "since": min(row[1] for row in rows), "until": max(row[2] for row in rows)}
         names = ", ".join(f":{name}" for name in ids)
-        spend, tools, words = self._together(
+        spend, tools, told = self._together(
             lambda: self._ask("page_sessions_spend", values, ids=names),
             lambda: self._ask("page_sessions_tools", values, ids=names),
             lambda: self._told(values, names),
@@ -326,7 +326,7 @@ class Pages:
         now = self._clock.now().replace(tzinfo=None)
         return [
             _session(row, [r for r in spend if r[0] == row[0]], [r for r in tools if r[0] == row[0]],
-                     [r for r in words if r[0] == row[0]], now)
+                     told.get(row[0]) or _Told({}, {}), now)
             for row in rows
         ]  # fmt: skip
 

@@ -35,7 +35,7 @@ class Disk:
                 made.append(path)
                 beside.unlink()
                 self.sync_folder(path.parent)
-            except (OSError, QueueError):
+            except BaseException:
                 os.close(handle)
                 for name in made:
                     name.unlink(missing_ok=True)

@@ -47,6 +47,7 @@ SCOPE = "com.anthropic.claude_code"
 PREFIX = "claude_code."
 WITHHELD = frozenset({"<REDACTED>", ""})
 UNNAMED_TOOL = "mcp_tool"
+MACHINE_MADE = "<task-notification>"
 PATH_CHARACTERS_MAX = 500
 """Claude Code cuts longer texts inside `tool_input`; a cut path would name another file."""
 
@@ -156,6 +157,8 @@ class ClaudeCode:
             return  # the transcript tells /clear in the session it begins, under no id that telemetry has
         by_prompt = activity_id("prompt-id", prompt) if prompt else None
         text = told.words("prompt")
+        if text is not None and text.lstrip().startswith(MACHINE_MADE):
+            return
         yield self._made(told, "user_asked", activity_id("prompt", line) if line else by_prompt or "", {
             "prompt_text": shorten(text) if text else None, "prompt_hash": text_hash(text) if text else None,
             "prompt_length": told.count("prompt_length"), "prompt_id": prompt,

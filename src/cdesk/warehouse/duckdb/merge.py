@@ -67,7 +67,7 @@ _ALIASED = _KNOWN.replace(
 _DELETE = f"DELETE FROM {STREAM} WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EVER = (datetime(1, 1, 1), datetime(9999, 12, 31))
+_EVER = (datetime.min, datetime.max)
 
 Observations = dict[str, Activity]  # by source
 
