@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
+BULK_BYTES_MIN = 16 * 1024 * 1024
 COMPACT_AFTER_IDLE_S = 5.0
 COMPACT_ROWS_MIN = 20_000
 
@@ -142,7 +145,8 @@ class App(Producer):
 
     def catch_up(self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None) -> None:
         """Reads what transcripts say that was not read yet, then follows them until `close`."""
-        self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+        with self._in_bulk():
+            self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
         from cdesk.capture.follow import Follower
 
         self._follower = Follower(self.claude_dirs, self.backfill, self.bookmarks)
@@ -188,9 +192,21 @@ class App(Producer):
         thread.start()
         self._threads.append(thread)
 
+    @contextmanager
+    def _in_bulk(self) -> Iterator[None]:
+        """Large batches, and no search for garbage in what is about to be thrown away anyway."""
+        usual = gc.get_threshold()
+        gc.set_threshold(100_000, 20, 20)
+        self.uploader.backlog_bytes_min = BULK_BYTES_MIN
+        try:
+            yield
+        finally:
+            self.uploader.backlog_bytes_min = 0
+            self.uploader.wake()
+            gc.set_threshold(*usual)
+
     def _pace(self) -> None:
         """A reader of transcripts is faster than any warehouse: it waits while the backlog is long."""
-        self.uploader.wake()
         if self.uploader.is_running:
             while self.depth().bytes > BACKLOG_BYTES_MAX:
                 time.sleep(0.01)

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.shared_data import shared_data
 
-from cdesk.activity.model import Person
+from cdesk.activity.model import Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.otlp import wire_json, wire_protobuf
 from cdesk.capture.otlp.claude_code import ClaudeCode, Unusable
@@ -222,8 +222,8 @@ def test_any_attributes_tell_something_or_nothing(attributes: Any, event: Any, a
     from cdesk.activity.codec import decode, encode
 
     attributes = {**attributes, "event.name": event}
-    told = []
-    for tell in (
+    told: list[Activity] = []
+    tells: tuple[Callable[[], list[Activity]], ...] = (
         lambda: CLAUDE_CODE.event(LogRecord(SENDER, at_ns, "", None, attributes)),
         lambda: CLAUDE_CODE.point(
             Point(SENDER, "claude_code.session.count", "", True, True, at_ns, at_ns, 1, attributes)
@@ -232,7 +232,8 @@ def test_any_attributes_tell_something_or_nothing(attributes: Any, event: Any, a
             Point(SENDER, "claude_code.commit.count", "", True, True, 0, at_ns, value, attributes)
         ),
         lambda: CLAUDE_CODE.span(Span(SENDER, "claude_code.llm_request", at_ns, at_ns, attributes)),
-    ):
+    )
+    for tell in tells:
         try:
             told += tell()
         except Unusable:

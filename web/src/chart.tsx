@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent } from "react";
 import type { Overview, Series } from "./api";
 import type { Engine } from "./chart-engine";
-import { basename, bucket, compact, cost, dollars, model, percent, plural } from "./format";
+import { basename, bucket, compact, cost, day, dollars, model, percent, plural } from "./format";
 import { Segmented } from "./parts";
 import { useChoice } from "./route";
 
@@ -38,7 +38,7 @@ export function ChartCard({ overview, isStale }: { overview: Overview; isStale: 
       </header>
       {all <= 0 ? (
         <p className="empty">
-          {of === "cost" && overview.tokens.value ? "Nothing in these days has a price yet." : "Nothing was asked in these days."}
+          {of === "cost" && overview.tokens.value ? "Nothing in these days has a price yet." : `Nothing was asked in these days.${overview.data_as_of ? ` The newest activity is from ${day(overview.data_as_of)}.` : ""}`}
         </p>
       ) : as === "table" ? (
         <Table overview={overview} of={of} amount={amount} />

@@ -188,6 +188,7 @@ function TurnCard({ turn, began }: { turn: Turn; began: string }) {
         <span>{duration(turn.ms)}</span>
         {turn.tools > 0 && <span>{plural(turn.tools, "tool call")}</span>}
         {turn.failed > 0 && <span className="bad">{count(turn.failed)} failed</span>}
+        {turn.hooks > 0 && <span title="Hooks that ended well are counted, not listed">{plural(turn.hooks, "hook")}</span>}
         <span className="gap" />
         <span className="strong">{turn.cost ? dollars(turn.cost) : ""}</span>
       </footer>}

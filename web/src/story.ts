@@ -55,6 +55,7 @@ export interface Turn {
   cost: number;
   tools: number;
   failed: number;
+  hooks: number;
   items: Item[];
 }
 
@@ -73,6 +74,8 @@ export const number = (value: Value | undefined): number | null => (typeof value
 export const isFile = (entry: Entry): boolean => entry.activity.startsWith("file_");
 export const isCounted = (entry: Entry): boolean => entry.activity === "claude_responded" && entry.features.is_counted !== false;
 
+const isQuietHook = (entry: Entry): boolean => entry.activity === "hook_ran" && entry.features.outcome === "success";
+
 export function tell(entries: Entry[]): Story {
   const agents = agentsOf(entries);
   const calls = new Map<string, Call>();
@@ -81,6 +84,7 @@ export function tell(entries: Entry[]): Story {
   for (const entry of entries) {
     const message = text(entry.features.message_id);
     if (isCounted(entry) && message && entry.cost !== null) costs.set(message, entry.cost);
+    if (message && text(entry.features.response_text)) paid.add(message); // its text is shown, and the cost beside it
   }
   const main: Item[] = [];
   const placed = new Set<string>();
@@ -97,7 +101,8 @@ export function tell(entries: Entry[]): Story {
     } else if (entry.activity === "user_asked") home.push({ kind: "prompt", entry });
     else if (entry.activity === "claude_responded") {
       if (text(entry.features.response_text)) home.push({ kind: "said", entry });
-    } else if (!isFile(entry) && entry.activity !== "mcp_called" && !HIDDEN.has(entry.activity)) home.push({ kind: "note", entry });
+    } else if (isQuietHook(entry)) continue;
+    else if (!isFile(entry) && entry.activity !== "mcp_called" && !HIDDEN.has(entry.activity)) home.push({ kind: "note", entry });
     else if (entry.activity === "mcp_called" && !use) home.push({ kind: "note", entry });
   }
   for (const entry of entries) if (isFile(entry)) attach(entry, calls, agents, main);
@@ -143,6 +148,8 @@ function place(agent: Agent, entries: Entry[], calls: Map<string, Call>, agents:
   const use = told.map((entry) => text(entry.features.tool_use_id)).find((known) => known !== null) ?? null;
   const call = (use ? calls.get(use) : undefined) ?? [...calls.values()].find((known) => text(known.entry.features.subagent_id) === agent.id);
   if (call && !call.agent && !isWithin(call, agent)) {
+    const given = call.entry.features.parameters;
+    if (given !== null && typeof given === "object" && !Array.isArray(given)) agent.description ??= text(given.description);
     call.agent = agent;
     return;
   }
@@ -173,7 +180,7 @@ function turnsOf(items: Item[], entries: Entry[]): Turn[] {
   for (const item of items) {
     const isPrompt = item.kind === "prompt";
     if (isPrompt || !turns.length) {
-      turns.push({ id: isPrompt ? item.entry.id : "start", prompt: isPrompt ? item.entry : null, at: at(item), ms: 0, cost: 0, tools: 0, failed: 0, items: [] });
+      turns.push({ id: isPrompt ? item.entry.id : "start", prompt: isPrompt ? item.entry : null, at: at(item), ms: 0, cost: 0, tools: 0, failed: 0, hooks: 0, items: [] });
     }
     if (!isPrompt) turns[turns.length - 1]!.items.push(item);
   }
@@ -184,6 +191,7 @@ function turnsOf(items: Item[], entries: Entry[]): Turn[] {
     if (!turn) continue;
     turn.ms = Math.max(turn.ms, Date.parse(entry.ts) - Date.parse(turn.at));
     if (isCounted(entry)) turn.cost += entry.cost ?? 0;
+    if (isQuietHook(entry)) turn.hooks += 1;
     if (entry.activity === "tool_called") {
       turn.tools += 1;
       if (entry.features.success === false) turn.failed += 1;

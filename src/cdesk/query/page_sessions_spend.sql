@@ -1,5 +1,5 @@
 -- What some sessions used, by model.
--- Takes: {ids}, :since, :until. Gives: session_id, model, cost, tokens, responses, unpriced, project, newest.
+-- Takes: {ids}, :since, :until. Gives: session_id, model, cost, tokens, responses, unpriced, project (where it began), newest.
 SELECT
     _session_id AS session_id,
     _model AS model,
@@ -10,7 +10,7 @@ SELECT
     ) AS tokens,
     COUNT(*) AS responses,
     COUNT(CASE WHEN revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0 THEN 1 END) AS unpriced,
-    MAX(_project_path) AS project,
+    MIN_BY(_project_path, ts) AS project,
     MAX(ts) AS newest
 FROM CLAUDE_STREAM_V2
 WHERE

@@ -88,13 +88,14 @@ _KEYS: dict[By, tuple[str, str]] = {
 }
 
 _SQL = """
-SELECT {key} AS k, {day} AS d, _model, _speed, {single} AS single,
-       SUM(_prompt_tokens), SUM(_completion_tokens), SUM(_cache_creation_5m_tokens), SUM(_cache_creation_1h_tokens),
-       SUM(_cache_read_tokens), SUM(revenue_impact), COUNT(*),
-       SUM(CASE WHEN revenue_impact IS NULL AND {total} > 0 THEN 1 ELSE 0 END), MIN(ts), MAX(ts), MAX(_project_path)
+SELECT {key} AS k, _model, _speed, _is_counted, COUNT(*), SUM(_prompt_tokens), SUM(_completion_tokens),
+       SUM(_cache_creation_5m_tokens), SUM(_cache_creation_1h_tokens), SUM(_cache_read_tokens), SUM(revenue_impact),
+       SUM(CASE WHEN revenue_impact IS NULL AND {total} > 0 THEN 1 ELSE 0 END){more}
   FROM CLAUDE_STREAM_V2
- WHERE activity = 'claude_responded' AND _is_counted AND {when}
- GROUP BY 1, 2, 3, 4, 5"""
+ WHERE activity = 'claude_responded' AND {when}
+ GROUP BY 1, 2, 3, 4{groups}"""
+
+_SESSION_MORE = ", MIN(ts), MAX(ts), MAX(_project_path)"
 
 _TOTAL = (
     "(COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)"
@@ -143,21 +144,25 @@ class Usages:
             return self._tools(when, parameters, timezone)
         key = _KEYS[by][1].format(day=day)
         prices = prices.over(self._prices) if prices else None
-        single = f"CASE WHEN {_TOTAL} > {prices.linear_tokens_max} THEN activity_id END" if prices else "NULL"
+        more = _SESSION_MORE if by == "session" else ""
+        groups = ""
+        if prices is not None:
+            single = f"CASE WHEN {_TOTAL} > {prices.linear_tokens_max} THEN activity_id END"
+            more, groups = f"{more}, CAST(ts AS DATE) AS d, {single} AS single", ", d, single"
+        sql = _SQL.format(key=key, more=more, groups=groups, total=_TOTAL, when=when)
         rows: dict[str, Row] = {}
-        sql = _SQL.format(key=key, day="CAST(ts AS DATE)" if prices else "NULL", single=single, total=_TOTAL, when=when)
+        excluded = 0
         for found in self._warehouse.query(sql, parameters).rows:
-            _add(rows, by, found, prices)
+            group = _group(found, by == "session", prices)
+            if found[3]:
+                _add(rows, by, group)
+            elif group.tokens.total_tokens:
+                excluded += group.tokens.responses
         ordered = sorted(rows.values(), key=_order(by))
         totals = Tokens()
         for row in ordered:
             totals.add(row.tokens)
-        return Report(by, ordered, totals, self._excluded(when, parameters), timezone)
-
-    def _excluded(self, when: str, parameters: list[Any]) -> int:
-        sql = f"""SELECT COUNT(*) FROM CLAUDE_STREAM_V2
-                   WHERE activity = 'claude_responded' AND NOT _is_counted AND {_TOTAL} > 0 AND {when}"""
-        return int(self._warehouse.query(sql, parameters).rows[0][0])
+        return Report(by, ordered, totals, excluded, timezone)
 
     def _tools(self, when: str, parameters: list[Any], timezone: str) -> Report:
         rows: list[Row] = []
@@ -199,31 +204,59 @@ def _period(timezone: str, since: date | None, until: date | None) -> tuple[str,
     return f"CAST({local} AS DATE)", " AND ".join(conditions), parameters
 
 
-def _add(rows: dict[str, Row], by: By, found: tuple[Any, ...], prices: PriceBook | None) -> None:
-    (key, day, model, speed, single, prompt, completion, five, hour, reused, cost, count, unpriced, first, last,
-     project) = found  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One row that the warehouse gave back: a key and model with their sums."""
+
+    key: Any
+    model: str | None
+    is_fast: bool
+    tokens: Tokens
+    first: Any = None
+    last: Any = None
+    project: str | None = None
+
+
+def _group(found: tuple[Any, ...], has_session: bool, prices: PriceBook | None) -> _Group:
+    key, model, speed, _, count, prompt, completion, five, hour, reused, cost, unpriced, *more = found
     usage = Usage(
-        input_tokens=int(prompt or 0), output_tokens=int(completion or 0), cache_creation_5m_tokens=int(five or 0),
-        cache_creation_1h_tokens=int(hour or 0), cache_read_tokens=int(reused or 0),
+        input_tokens=int(prompt or 0),
+        output_tokens=int(completion or 0),
+        cache_creation_5m_tokens=int(five or 0),
+        cache_creation_1h_tokens=int(hour or 0),
+        cache_read_tokens=int(reused or 0),
         speed="fast" if speed == "fast" else None,
-    )  # fmt: skip
+    )
     total = usage.prompt_tokens + usage.output_tokens
     if prices is not None:
+        day, single = more[-2:]
         cost = _priced(prices, model, usage, day, single is not None)
         unpriced = count if cost is None and total else 0
     tokens = Tokens(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
         cache_creation_tokens=usage.cache_creation_5m_tokens + usage.cache_creation_1h_tokens,
-        cache_read_tokens=usage.cache_read_tokens, total_tokens=total, total_cost=cost or 0.0, responses=int(count),
+        cache_read_tokens=usage.cache_read_tokens,
+        total_tokens=total,
+        total_cost=cost or 0.0,
+        responses=int(count),
         unpriced_responses=int(unpriced),
-    )  # fmt: skip
-    name = _key(by, key)
-    row = rows.setdefault(name, Row(name, Tokens(), {}, {"first": first, "last": last, "project": project}))
-    row.tokens.add(tokens)
-    row.more["first"] = min(row.more["first"], first)
-    row.more["last"] = max(row.more["last"], last)
-    if model and model != "<synthetic>":
-        row.models.setdefault(f"{model}-fast" if speed == "fast" else model, Tokens()).add(tokens)
+    )
+    return _Group(key, model, speed == "fast", tokens, *(more[:3] if has_session else ()))
+
+
+def _add(rows: dict[str, Row], by: By, group: _Group) -> None:
+    name = _key(by, group.key)
+    row = rows.setdefault(
+        name, Row(name, Tokens(), {}, {"first": group.first, "last": group.last, "project": group.project})
+    )
+    row.tokens.add(group.tokens)
+    if group.first is not None:
+        row.more["first"] = min(row.more["first"], group.first)
+        row.more["last"] = max(row.more["last"], group.last)
+    if group.model and group.model != "<synthetic>":
+        model = f"{group.model}-fast" if group.is_fast else group.model
+        row.models.setdefault(model, Tokens()).add(group.tokens)
 
 
 def _priced(prices: PriceBook, model: str | None, usage: Usage, day: date, is_single: bool) -> float | None:

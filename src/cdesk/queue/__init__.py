@@ -9,7 +9,8 @@ Segment     `<20 digits: ns since 1970>-<8 hex>.ndjson`: NDJSON, one activity a 
             checksum (`activity/codec.py`). A segment has exactly one writer, which holds an exclusive `flock` on
             it while it lives; so producers never meet, whether they are one service or a thousand short hooks,
             and nobody can tear anybody else's line.
-Append      write(2), then fdatasync(2), then "ok". The folder entry was synced when the segment was made.
+Append      write(2), then fdatasync(2), then "ok". The folder entry was synced when the segment was made. Group commit:
+            producers in one process that come while a sync is under way share the next one.
 Order       per producer: its segments' names only grow. Between producers: by segment name.
 Offsets     `offsets/<consumer>.json`: bytes read of each segment, replaced atomically and synced after the
             consumer's own commit. A consumer that dies in between reads some lines again; identity makes that
@@ -21,7 +22,8 @@ Dead letter `dead/letters.ndjson`: reason, source, position, count and the line 
 """
 
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
+from cdesk.queue.group_commit import GroupCommit
 from cdesk.queue.reader import Delivery, Reader
 from cdesk.queue.writer import Writer
 
-__all__ = ["DeadLetter", "DeadLetters", "Delivery", "Reader", "Writer"]
+__all__ = ["DeadLetter", "DeadLetters", "Delivery", "GroupCommit", "Reader", "Writer"]

@@ -17,6 +17,15 @@ SEGMENT_SECONDS_MAX = 60.0
 QUEUE_BYTES_MAX = 2 * 1024**3
 
 
+class _Sync:
+    """What becomes durable together, and how it went."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.done = threading.Event()
+        self.error: BaseException | None = None
+
+
 class Writer:
     """One producer. Safe to call from several threads; each call is durable when it returns."""
 
@@ -36,7 +45,9 @@ class Writer:
         self._segment_bytes_max = segment_bytes_max
         self._segment_seconds_max = segment_seconds_max
         self._bytes_max = bytes_max
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held while the disk is written
+        self._door = threading.Lock()  # held while somebody joins a sync
+        self._next = _Sync()
         self._handle: int | None = None
         self._size = 0
         self._room = 0
@@ -51,12 +62,34 @@ class Writer:
             if len(line) > LINE_BYTES_MAX:
                 raise QueueError(f"a line of {len(line):,} bytes is over the limit of {LINE_BYTES_MAX:,}.")
         data = b"".join(batch)
-        if not data:
-            return 0
-        with self._lock:
-            handle = self._segment(len(data))
-            self._append_whole(handle, data)
+        if data:
+            self._join_sync(data)
         return len(batch)
+
+    def _join_sync(self, data: bytes) -> None:
+        """Group commit: whoever comes while a sync is under way shares the next one. The first to come leads it."""
+        with self._door:
+            sync = self._next
+            leads = not sync.parts
+            sync.parts.append(data)
+        if leads:
+            self._lead(sync)
+        else:
+            sync.done.wait()
+        if sync.error is not None:
+            raise sync.error
+
+    def _lead(self, sync: _Sync) -> None:
+        with self._lock:
+            with self._door:
+                self._next = _Sync()
+            try:
+                data = b"".join(sync.parts)
+                self._append_whole(self._segment(len(data)), data)
+            except BaseException as error:
+                sync.error = error
+            finally:
+                sync.done.set()
 
     def rotate(self) -> None:
         """Closes the segment when it is due, so that readers may finish with it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cdesk.activity.codec import BadLine, decode
 from cdesk.activity.model import Activity
-from cdesk.errors import WarehouseError
+from cdesk.errors import CdeskError, QueueError, WarehouseError
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.reader import Delivery, Origin, Reader
 from cdesk.warehouse.warehouse import Merged, Warehouse
@@ -17,6 +17,7 @@ BATCH_LINES_MAX = 5_000
 CATCH_UP_LINES_MAX = 20_000
 BATCH_BYTES_MAX = 16 * 1024 * 1024
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Uploader:
         self._stop = threading.Event()
         self._stepping = threading.Lock()
         self.is_running = False
+        self.backlog_bytes_min = 0
         self.merged = Merged()
 
     def step(self, lines_max: int = BATCH_LINES_MAX) -> int:
@@ -63,21 +65,29 @@ class Uploader:
     def run(
         self, on_error: Callable[[WarehouseError], None], on_step: Callable[[int], None] = lambda lines: None
     ) -> None:
-        """Until `stop`. An error of the warehouse is told and tried again; the queue keeps everything meanwhile."""
+        """Until `stop`. An error is told and tried again; the queue keeps everything meanwhile."""
         self.is_running = True
         lines_max = BATCH_LINES_MAX
         while not self._stop.is_set():
+            if self._is_gathering():
+                self._wake.wait(POLL_SECONDS)
+                self._wake.clear()
+                continue
             try:
                 moved = self.step(lines_max)
-            except WarehouseError as error:
-                on_error(error)
-                self._stop.wait(1.0)
+            except (WarehouseError, QueueError) as error:
+                on_error(error if isinstance(error, WarehouseError) else WarehouseError(error.message, error.hint))
+                self._stop.wait(RETRY_SECONDS)
                 continue
             on_step(moved)
             lines_max = CATCH_UP_LINES_MAX if moved >= lines_max else BATCH_LINES_MAX
             if moved == 0:
                 self._wake.wait(POLL_SECONDS)
                 self._wake.clear()
+
+    def _is_gathering(self) -> bool:
+        """In bulk work few large batches cost less than many small ones: wait for `backlog_bytes_min`."""
+        return self.backlog_bytes_min > 0 and self._reader.depth(0.0).bytes < self.backlog_bytes_min
 
     def _decoded(self, delivery: Delivery) -> list[_Loadable]:
         found: list[_Loadable] = []
@@ -89,16 +99,18 @@ class Uploader:
         return found
 
     def _load(self, batch: list[_Loadable]) -> None:
-        """A line that the warehouse cannot take is found by halving and set aside; the others go in."""
+        """A line that the warehouse cannot take is found by halving and set aside; the others go in.
+
+        Whatever it raises over a line, if trying again cannot help, is that line's fault: none may stop the queue."""
         if not batch:
             return
         try:
             self.merged += self._warehouse.merge([item.activity for item in batch])
-        except WarehouseError as error:
-            if error.retryable:
+        except Exception as error:
+            if isinstance(error, CdeskError) and error.retryable:
                 raise
             if len(batch) == 1:
-                self._bury(batch[0].line, batch[0].origin, str(error))
+                self._bury(batch[0].line, batch[0].origin, str(error) or type(error).__name__)
                 return
             middle = len(batch) // 2
             self._load(batch[:middle])
