@@ -20,6 +20,7 @@ from cdesk.capture.bookmarks import Bookmarks
 from cdesk.capture.gate import Gate
 from cdesk.capture.intake import Intake
 from cdesk.capture.person import person
+from cdesk.capture.replay import Replay
 from cdesk.capture.transcript import claude_dirs
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
@@ -83,6 +84,10 @@ class Producer:
     @cached_property
     def intake(self) -> Intake:
         return Intake(self.gate)
+
+    @cached_property
+    def replay(self) -> Replay:
+        return Replay(person(self.settings.person, self.home.path), PriceBook.bundled(), self.gate)
 
     def close(self) -> None:
         self.writer.close()

@@ -15,7 +15,7 @@ from tests.shared_data import shared_data
 
 from cdesk.capture import install
 from cdesk.capture.claude_version import FIRST_VERSION, OLDEST_EVENTS, Version, known_events, parsed
-from cdesk.capture.install import COMMAND_ONLY, REGISTERED, Connections, Edit, Wanted
+from cdesk.capture.install import COMMAND_BETTER, COMMAND_ONLY, REGISTERED, Connections, Edit, Wanted
 from cdesk.capture.settings_text import SettingsText
 from cdesk.errors import CdeskError, ConfigError
 
@@ -255,8 +255,13 @@ def test_only_events_the_version_knows_are_registered(version: Version) -> None:
     """Up to 2.1.100 one unknown name kills every hook."""
     hooks = want(version).hooks
     assert all(FIRST_VERSION[event] <= version for event in hooks)
-    assert {handler["type"] for event, handler in hooks.items() if event in COMMAND_ONLY} <= {"command"}
-    others = {handler["type"] for event, handler in hooks.items() if event not in COMMAND_ONLY}
+    commands = COMMAND_ONLY | COMMAND_BETTER
+    assert {handler["type"] for event, handler in hooks.items() if event in commands} == {"command"} or version < (
+        1,
+        0,
+        62,
+    )
+    others = {handler["type"] for event, handler in hooks.items() if event not in commands}
     assert others == ({"http"} if version >= (2, 1, 63) else {"command"})
 
 

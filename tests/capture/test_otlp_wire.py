@@ -20,7 +20,7 @@ from cdesk.activity.model import Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.otlp import wire_json, wire_protobuf
 from cdesk.capture.otlp.claude_code import ClaudeCode, Unusable
-from cdesk.capture.otlp.record import LogRecord, Point, Sender, Span, Unreadable
+from cdesk.capture.otlp.record import Attributes, LogRecord, Point, Sender, Span, Unreadable
 
 Read: TypeAlias = Callable[[bytes], list[Any]]
 SIGNALS = ("logs", "metrics", "traces")
@@ -240,3 +240,10 @@ def test_any_attributes_tell_something_or_nothing(attributes: Any, event: Any, a
             pass
     for activity in told:
         assert decode(encode(activity)).activity_id == activity.activity_id
+
+
+def test_a_self_test_arrives() -> None:
+    """What the doctor sends is found again by its name."""
+    attributes: Attributes = {"event.name": "cdesk_self_test", "cdesk.test": "t-1"}
+    [arrived] = CLAUDE_CODE.event(LogRecord(SENDER, 1_795_425_225_502_000_000, "", None, attributes))
+    assert (arrived.activity, arrived.feature_json["message"]) == ("self_test_arrived", "t-1")

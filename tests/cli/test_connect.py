@@ -19,24 +19,24 @@ def cdesk(tmp_path: Path) -> Cdesk:
 
 
 @pytest.fixture
-def with_claude(cdesk: Cdesk, tmp_path: Path) -> dict[str, str]:
+def with_claude(cdesk: Cdesk, tmp_path: Path) -> str:
     """A PATH on which a `claude` says that it is 2.1.330, and notes which home it was asked in."""
     folder = tmp_path / "bin"
     folder.mkdir()
     binary = folder / "claude"
     binary.write_text(f'#!/bin/sh\necho "$HOME" > {tmp_path}/asked-in\necho "2.1.330 (Claude Code)"\n')
     binary.chmod(0o755)
-    return {"PATH": f"{folder}:/usr/bin:/bin"}
+    return f"{folder}:/usr/bin:/bin"
 
 
 def settings(cdesk: Cdesk) -> Path:
     return cdesk.claude_dir / "settings.json"
 
 
-def test_connect_and_disconnect_are_inverse(cdesk: Cdesk, with_claude: dict[str, str]) -> None:
+def test_connect_and_disconnect_are_inverse(cdesk: Cdesk, with_claude: str) -> None:
     """A difference is shown without the token, a backup kept; then nothing to do; then everything back."""
     settings(cdesk).write_text(THEIRS)
-    done = cdesk.run("connect", "--yes", **with_claude)
+    done = cdesk.run("connect", "--yes", PATH=with_claude)
     told = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
     token = (cdesk.home / "ingest-token").read_text().strip()
@@ -44,17 +44,15 @@ def test_connect_and_disconnect_are_inverse(cdesk: Cdesk, with_claude: dict[str,
     assert token not in told and token in settings(cdesk).read_text()
     (backup,) = cdesk.claude_dir.glob("settings.json.before-cdesk-*")
     assert backup.read_text() == THEIRS and str(backup) in told
-    assert "nothing to change" in cdesk.run("connect", "--yes", **with_claude).stdout.decode()
+    assert "nothing to change" in cdesk.run("connect", "--yes", PATH=with_claude).stdout.decode()
     assert cdesk.run("disconnect", "--yes").returncode == 0
     assert settings(cdesk).read_text() == THEIRS
     assert "nothing of ours" in cdesk.run("disconnect", "--yes").stdout.decode()
 
 
-def test_claude_is_asked_for_its_version_in_a_home_of_its_own(
-    cdesk: Cdesk, with_claude: dict[str, str], tmp_path: Path
-) -> None:
+def test_claude_is_asked_for_its_version_in_a_home_of_its_own(cdesk: Cdesk, with_claude: str, tmp_path: Path) -> None:
     """Old releases write into the home they find, even for --version."""
-    cdesk.run("connect", "--yes", **with_claude)
+    cdesk.run("connect", "--yes", PATH=with_claude)
     assert (tmp_path / "asked-in").read_text().strip() not in ("", str(tmp_path), str(cdesk.home))
 
 
@@ -68,10 +66,10 @@ def test_without_claude_only_what_all_versions_know(cdesk: Cdesk) -> None:
     }
 
 
-def test_a_dry_run_writes_nothing_at_all(cdesk: Cdesk, with_claude: dict[str, str]) -> None:
+def test_a_dry_run_writes_nothing_at_all(cdesk: Cdesk, with_claude: str) -> None:
     """Not even the home."""
     settings(cdesk).write_text(THEIRS)
-    done = cdesk.run("connect", "--dry-run", **with_claude)
+    done = cdesk.run("connect", "--dry-run", PATH=with_claude)
     assert done.returncode == 0 and '+  "hooks": {' in done.stdout.decode()
     assert settings(cdesk).read_text() == THEIRS and [path.name for path in cdesk.claude_dir.iterdir()] == [
         "settings.json"
@@ -79,9 +77,9 @@ def test_a_dry_run_writes_nothing_at_all(cdesk: Cdesk, with_claude: dict[str, st
     assert not cdesk.home.exists()
 
 
-def test_without_a_terminal_and_without_yes_nothing_is_written(cdesk: Cdesk, with_claude: dict[str, str]) -> None:
+def test_without_a_terminal_and_without_yes_nothing_is_written(cdesk: Cdesk, with_claude: str) -> None:
     """Nobody can be asked."""
-    done = cdesk.run("connect", **with_claude)
+    done = cdesk.run("connect", PATH=with_claude)
     assert done.returncode == 2 and b"--yes" in done.stderr and not settings(cdesk).exists()
 
 
@@ -94,12 +92,10 @@ def test_broken_settings_are_refused_with_the_place(cdesk: Cdesk) -> None:
     assert settings(cdesk).read_text() == '{\n  "model": "opus",\n}\n'
 
 
-def test_a_projects_hooks_go_into_its_private_settings(
-    cdesk: Cdesk, with_claude: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_projects_hooks_go_into_its_private_settings(cdesk: Cdesk, with_claude: str, tmp_path: Path) -> None:
     """They name this machine and hold a token: nothing for git."""
     folder = tmp_path / "project" / ".claude"
-    done = cdesk.run("connect", "--yes", "--scope", "project", "--claude-dir", str(folder), **with_claude)
+    done = cdesk.run("connect", "--yes", "--scope", "project", "--claude-dir", str(folder), PATH=with_claude)
     assert done.returncode == 0, done.stderr.decode()
     assert [path.name for path in folder.iterdir()] == ["settings.local.json"] and not settings(cdesk).exists()
     assert stat.S_IMODE((folder / "settings.local.json").stat().st_mode) == 0o600
@@ -107,9 +103,9 @@ def test_a_projects_hooks_go_into_its_private_settings(
     assert list(folder.glob("settings.local.json")) == []
 
 
-def test_command_hooks_need_no_service_and_bring_no_telemetry(cdesk: Cdesk, with_claude: dict[str, str]) -> None:
+def test_command_hooks_need_no_service_and_bring_no_telemetry(cdesk: Cdesk, with_claude: str) -> None:
     """A choice for people who run none: what is kept comes in with the next import."""
-    cdesk.run("connect", "--yes", "--command-hooks", **with_claude)
+    cdesk.run("connect", "--yes", "--command-hooks", PATH=with_claude)
     found = json.loads(settings(cdesk).read_text())
     assert "env" not in found
     assert {
@@ -117,11 +113,11 @@ def test_command_hooks_need_no_service_and_bring_no_telemetry(cdesk: Cdesk, with
     } == {"command"}
 
 
-def test_a_hooks_facts_reach_the_warehouse_without_a_service(cdesk: Cdesk, with_claude: dict[str, str]) -> None:
+def test_a_hooks_facts_reach_the_warehouse_without_a_service(cdesk: Cdesk, with_claude: str) -> None:
     """connect, a hook fires, `cdesk import` brings it in."""
     import subprocess
 
-    cdesk.run("connect", "--yes", "--command-hooks", **with_claude)
+    cdesk.run("connect", "--yes", "--command-hooks", PATH=with_claude)
     command = json.loads(settings(cdesk).read_text())["hooks"]["SessionStart"][0]["hooks"][0]["command"]
     payload = {"session_id": "s-1", "cwd": "/p", "hook_event_name": "SessionStart", "source": "startup"}
     done = subprocess.run(["sh", "-c", command], input=json.dumps(payload).encode(), capture_output=True, check=False)

@@ -107,9 +107,7 @@ def test_emit_is_durable_and_exact(cdesk: Cdesk) -> None:
     rows = cdesk.rows(
         "SELECT activity, customer, _identity, _session_id, revenue_impact, link, feature_json, ts FROM CLAUDE_STREAM_V2"
     )
-    assert rows == [
-        ["deployed", "ada", "release-7", "s1", 1.5, "https://x", {"to": "prod"}, "2026-11-23T09:00:00Z"]
-    ]
+    assert rows == [["deployed", "ada", "release-7", "s1", 1.5, "https://x", {"to": "prod"}, "2026-11-23T09:00:00Z"]]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_a_letter_is_kept_as_it_was_put(tmp_path: Path) -> None:
     """Any bytes, also after reopening."""
     line = bytes(range(256)) + "é😀".encode()
     DeadLetters(tmp_path).put(letter(line))
-    assert list(DeadLetters(tmp_path)) == [letter(line)]
+    assert _put(tmp_path) == [letter(line)]
 
 
 def test_the_same_line_from_the_same_place_is_one_letter(tmp_path: Path) -> None:
@@ -46,7 +46,9 @@ def test_a_long_line_is_kept_in_part(tmp_path: Path) -> None:
     assert [len(kept.line) for kept in DeadLetters(tmp_path)] == [LINE_KEPT_BYTES]
 
 
-@pytest.mark.parametrize("source", ["a\nb.jsonl", 'a".jsonl', "é😀.jsonl", "\udcff.jsonl".encode("utf-8", "replace").decode()])
+@pytest.mark.parametrize(
+    "source", ["a\nb.jsonl", 'a".jsonl', "é😀.jsonl", "\udcff.jsonl".encode("utf-8", "replace").decode()]
+)
 def test_hostile_names_are_only_names(tmp_path: Path, source: str) -> None:
     """One letter is one line of the file, whatever its source is called."""
     dead = DeadLetters(tmp_path)
@@ -78,7 +80,7 @@ def test_a_letter_that_could_not_be_written_is_put_again(tmp_path: Path, monkeyp
         with pytest.raises(QueueError):
             dead.put(letter())
     assert dead.put(letter())
-    assert list(DeadLetters(tmp_path)) == [letter()]
+    assert _put(tmp_path) == [letter()]
 
 
 def test_letters_are_for_the_owner_only(tmp_path: Path) -> None:
@@ -87,3 +89,21 @@ def test_letters_are_for_the_owner_only(tmp_path: Path) -> None:
     dead.put(letter())
     assert (tmp_path / "dead").stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "dead").iterdir()] == [0o600]
+
+
+def test_dropped_letters_are_forgotten(tmp_path: Path) -> None:
+    """The others stay; a dropped one may come again."""
+    dead = DeadLetters(tmp_path)
+    dead.put_all([letter(offset=1), letter(offset=2), letter(offset=3)])
+    second = list(dead)[1]
+    assert dead.drop({second.digest}) == 1 and dead.drop({second.digest}) == 0
+    assert [kept.offset for kept in DeadLetters(tmp_path)] == [1, 3]
+    assert dead.put(letter(offset=2))
+
+
+def _put(folder: Path) -> list[DeadLetter]:
+    """The letters of a folder as they were put."""
+    return [
+        DeadLetter(reason=kept.reason, source=kept.source, offset=kept.offset, line=kept.line)
+        for kept in DeadLetters(folder)
+    ]

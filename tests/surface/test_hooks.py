@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.journeys.cdesk import Cdesk
 
 ROUTE = "/v1/hooks/claude-code"
 PAYLOAD: dict[str, Any] = {"session_id": "s-1", "cwd": "/p", "hook_event_name": "SessionStart", "source": "startup"}
-SECRET = "ghp_" + "aB3" * 12
+SECRET = "ghp_" + "x7Qp2LmZ9vRt4KsW8nYb3HdF6jCa1GeU5oTi"
 
 
 class Service:
@@ -63,7 +64,7 @@ def test_a_recorded_session_arrives(service: Service) -> None:
     for payload in told:
         service.tell(payload)
     wanted = {call["tool_use_id"] for p in told for call in p.get("tool_calls", [])} | {"toolu_secret"}
-    rows = service.rows("SELECT feature_json:tool_use_id::VARCHAR, _source FROM CLAUDE_STREAM_V2 WHERE activity = 'tool_called'", len(wanted))  # fmt: skip
+    rows = service.rows("SELECT feature_json.tool_use_id::VARCHAR, _source FROM CLAUDE_STREAM_V2 WHERE activity = 'tool_called'", len(wanted))  # fmt: skip
     assert sorted(id for id, _ in rows) == sorted(wanted) and {source for _, source in rows} == {"hook"}
     service.cdesk.down()
     assert [
@@ -73,27 +74,22 @@ def test_a_recorded_session_arrives(service: Service) -> None:
 
 def test_repeats_change_nothing(service: Service) -> None:
     """The same receipt told three times is one fact."""
+    payload = {**PAYLOAD, "hook_event_name": "Notification", "message": "hi"}
+    stamp = str(time.time_ns())
     for _ in range(3):
-        service.tell(
-            {**PAYLOAD, "hook_event_name": "Notification", "message": "hi"},
-            **{"X-Cdesk-Received-Ns": str(time.time_ns())[:10] + "0" * 9},
-        )
-    rows = service.rows("SELECT activity FROM CLAUDE_STREAM_V2", 1)
-    time.sleep(0.3)
-    assert len(service.rows("SELECT activity FROM CLAUDE_STREAM_V2", 1)) <= 2 and rows
+        service.tell(payload, **{"X-Cdesk-Received-Ns": stamp})
+    service.tell(PAYLOAD)
+    rows = service.rows("SELECT activity FROM CLAUDE_STREAM_V2 ORDER BY 1", 2)
+    assert rows == [["notification_shown"], ["session_started"]]
 
 
-def test_a_wild_stamp_is_not_believed(service: Service) -> None:
+@pytest.mark.parametrize("stamp", ["0", "9" * 20, "9" * 30, "nonsense", "-5", ""])
+def test_a_wild_stamp_is_not_believed(service: Service, stamp: str) -> None:
     """Our own clock then."""
-    for stamp in ("0", "9" * 20, "nonsense", "-5", "٣"):
-        try:
-            service.tell({**PAYLOAD, "session_id": f"s-{len(stamp)}"}, **{"X-Cdesk-Received-Ns": stamp})
-        except UnicodeEncodeError:
-            continue
-    rows = service.rows(
-        "SELECT count(*) FROM CLAUDE_STREAM_V2 WHERE ts > CURRENT_TIMESTAMP::TIMESTAMP - INTERVAL '1 hour'", 1
-    )
-    assert rows[0][0] >= 1
+    before = datetime.now(UTC)
+    service.tell(PAYLOAD, **{"X-Cdesk-Received-Ns": stamp})
+    (row,) = service.rows("SELECT ts::VARCHAR FROM CLAUDE_STREAM_V2", 1)
+    assert before <= datetime.fromisoformat(row[0]).replace(tzinfo=UTC) <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b"\xff"])
@@ -109,7 +105,7 @@ def test_large_payloads_are_taken_and_too_large_ones_refused(service: Service) -
            "tool_response": {"type": "create", "filePath": "/p/x", "content": "x" * 30_000_000}}  # fmt: skip
     service.tell(big)
     assert service.rows(
-        "SELECT feature_json:bytes_after::BIGINT FROM CLAUDE_STREAM_V2 WHERE activity = 'file_created'", 1
+        "SELECT feature_json.bytes_after::BIGINT FROM CLAUDE_STREAM_V2 WHERE activity = 'file_created'", 1
     ) == [[30_000_000]]
     assert service.post(b'{"hook_event_name":"Stop","x":"' + b"x" * (64 * 1024 * 1024) + b'"}')[0] == 413
 

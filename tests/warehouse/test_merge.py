@@ -41,16 +41,24 @@ class Table:
         self.connection = duckdb.connect()
         for statement in TABLES:
             self.connection.execute(statement)
+        self.restart()
 
-    def after(self, *batches: Sequence[Activity]) -> Rows:
-        """What stands in the table when these were merged into an empty one."""
+    def after(self, *batches: Sequence[Activity], restarts: bool = False) -> Rows:
+        """What stands in the table when these were merged into an empty one, by one merger or a new one each time."""
         self.connection.execute(f"DELETE FROM {STREAM}")
+        self.restart()
         for batch in batches:
+            if restarts:
+                self.restart()
             self.merge(batch)
         return self.rows()
 
     def merge(self, batch: Sequence[Activity]) -> Merged:
-        return Merger(self.connection, Clock(now_ns=lambda: 0)).merge(batch)
+        return self.merger.merge(batch)
+
+    def restart(self) -> None:
+        """As after a restart of the process: what the merger remembered is gone."""
+        self.merger = Merger(self.connection, Clock(now_ns=lambda: 0))
 
     def rows(self) -> Rows:
         found = self.connection.execute(ROWS)
@@ -130,7 +138,7 @@ def test_order_batches_and_repetitions_cannot_be_seen(table: Table, data: st.Dat
     """All columns but the time of ingestion, the observations kept behind the row among them."""
     activities = [activity for fact in data.draw(told()) for activity in fact]
     at_once = table.after(activities)
-    assert table.after(*data.draw(batched(activities))) == at_once
+    assert table.after(*data.draw(batched(activities)), restarts=data.draw(st.booleans())) == at_once
 
 
 @FEW

@@ -1,7 +1,8 @@
 """What `cdesk connect` writes into Claude Code's settings, and how `cdesk disconnect` finds it again.
 
 Hooks     one group of ours behind whatever stands under an event. Over HTTP where Claude Code calls HTTP hooks (2.1.63,
-          not SessionStart and Setup), else the command of `hook_command.py`. Only events the installed version knows.
+          not SessionStart and Setup) and a failure goes unseen, else the command of `hook_command.py`. Only events the
+          installed version knows.
 Never     WorktreeCreate and WorktreeRemove (a hook there takes the place of git's own work), MessageDisplay (between
           the model and the screen), PreToolUse and PreModelSwitch (a hook there is asked for leave; what they tell
           comes again after), PostCompact (tells nothing new), FileChanged (needs a list of files to watch), and
@@ -49,6 +50,10 @@ COMMAND_TIMEOUT_S = 5
 BACKUPS_A_SECOND_MAX = 100
 
 COMMAND_ONLY = frozenset({"SessionStart", "Setup"})
+COMMAND_BETTER = frozenset({"SessionEnd", "PermissionRequest", "Elicitation", "ElicitationResult"})
+"""Rare moments at which a person looks on: an HTTP hook that gets no answer is told to them (SessionEnd on standard
+error), the command never fails. At the end of a session it also keeps the fact when no service runs."""
+
 REGISTERED = (
     "SessionStart", "Setup", "InstructionsLoaded", "UserPromptSubmit", "UserPromptExpansion", "PermissionRequest",
     "PermissionDenied", "PostToolUse", "PostToolUseFailure", "PostToolBatch", "Notification", "SubagentStart",
@@ -146,7 +151,11 @@ def wanted(home: Path, version: Version | None, port: int, token: str, *, only_c
     is_http = not only_commands and version is not None and version >= HTTP_SINCE
     known = known_events(version)
     return Wanted(
-        {event: http if is_http and event not in COMMAND_ONLY else command for event in REGISTERED if event in known},
+        {
+            event: http if is_http and event not in COMMAND_ONLY | COMMAND_BETTER else command
+            for event in REGISTERED
+            if event in known
+        },
         {} if only_commands else telemetry(port, token),
     )
 

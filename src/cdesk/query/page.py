@@ -246,6 +246,8 @@ class Pages:
                     name, known.activities + count, max(filter(None, (known.newest, at)), default=None)
                 )
         for name, facts, seen, repaired in self._completeness():
+            if not seen and name not in found:
+                continue
             known = found.get(name, Source(name, 0, None))
             found[name] = msgspec.structs.replace(known, facts=int(facts), seen=int(seen), repaired=int(repaired or 0))
         return sorted(found.values(), key=lambda source: (-source.activities, source.source))

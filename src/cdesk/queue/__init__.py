@@ -21,9 +21,9 @@ Recovery    there is none to run: a reader takes whole lines that prove themselv
 Dead letter `dead/letters.ndjson`: reason, source, position, count and the line itself; one per distinct line.
 """
 
-from cdesk.queue.dead_letter import DeadLetter, DeadLetters
+from cdesk.queue.dead_letter import DeadLetter, DeadLetters, Kept
 from cdesk.queue.group_commit import GroupCommit
 from cdesk.queue.reader import Delivery, Reader
 from cdesk.queue.writer import Writer
 
-__all__ = ["DeadLetter", "DeadLetters", "Delivery", "GroupCommit", "Reader", "Writer"]
+__all__ = ["DeadLetter", "DeadLetters", "Delivery", "GroupCommit", "Kept", "Reader", "Writer"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -25,7 +25,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     line: bytes
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A letter as it is kept. digest: its name · size: of the whole line, bytes · at: when it came, UTC"""
+
     digest: str
     reason: str
     source: str
@@ -61,7 +63,7 @@ class DeadLetters:
                 continue
             fresh[digest] = (
                 msgspec.json.encode(
-                    _Kept(
+                    Kept(
                         digest=digest,
                         reason=letter.reason,
                         source=letter.source,
@@ -81,16 +83,25 @@ class DeadLetters:
     def count(self) -> int:
         return len(self._load())
 
-    def __iter__(self) -> Iterator[DeadLetter]:
+    def __iter__(self) -> Iterator[Kept]:
+        """Oldest first. A letter torn by a crash is passed over."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
             for line in file:
                 try:
-                    kept = msgspec.json.decode(line, type=_Kept)
+                    yield msgspec.json.decode(line, type=Kept)
                 except ValueError:
                     continue
-                yield DeadLetter(reason=kept.reason, source=kept.source, offset=kept.offset, line=kept.line)
+
+    def drop(self, digests: Container[str]) -> int:
+        """Forgets these letters; gives back how many there were. Nobody else may put letters meanwhile."""
+        kept = list(self)
+        left = [letter for letter in kept if letter.digest not in digests]
+        if len(left) < len(kept):
+            self._disk.replace(self._path, b"".join(msgspec.json.encode(letter) + b"\n" for letter in left))
+            self._known = None
+        return len(kept) - len(left)
 
     def _append(self, data: bytes) -> None:
         """Raises QueueError; then the letters are not known, and may be put again."""

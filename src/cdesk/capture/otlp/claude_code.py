@@ -12,6 +12,7 @@ everything else is counted by name and let go, so that one fact stays one row.
     subagent_completed         subagent_completed                           agent_id
     mcp_server_connection      mcp_connection_changed                       the record itself
     skill_activated            skill_activated                              the record itself
+    cdesk_self_test            self_test_arrived                            cdesk.test
 
     metric                     activity                                     identity
     session.count (fresh)      session_started                              session.id
@@ -119,6 +120,8 @@ class ClaudeCode:
                 return [self._mcp_connection(told)]
             case "skill_activated":
                 return [self._skill(told)]
+            case "cdesk_self_test":
+                return list(self._self_test(told))
             case _:
                 return []
 
@@ -295,6 +298,13 @@ class ClaudeCode:
             "session_id": told.session, "event_type": "skill", "skill_name": told.words("skill.name"),
             "skill_source": told.text("skill.source"), "invocation_trigger": told.text("invocation_trigger"), "prompt_id": told.text("prompt.id"),
         })  # fmt: skip
+
+    def _self_test(self, told: _Told) -> Iterator[Activity]:
+        """What `cdesk doctor` sends in Claude Code's name, to see whether it arrives."""
+        if (test := told.text("cdesk.test")) is not None:
+            yield self._made(told, "self_test_arrived", activity_id("self-test", "otel", test), {
+                "event_type": "self_test", "severity": "info", "message": test,
+            })  # fmt: skip
 
     # -- shared --------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ class Unreadable(ValueError):
     """The body is not an export in the encoding it claims; `str()` says why. Sending it again cannot help."""
 
 
-class Sender(msgspec.Struct, frozen=True):
+class Sender(msgspec.Struct, frozen=True, gc=False):
     """service, version: the resource's `service.name` and `service.version` · scope: the instrumentation scope"""
 
     service: str | None
@@ -27,7 +27,7 @@ class Sender(msgspec.Struct, frozen=True):
     scope: str
 
 
-class LogRecord(msgspec.Struct, frozen=True):
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
     sender: Sender
     at_ns: int
     event_name: str
@@ -37,7 +37,7 @@ class LogRecord(msgspec.Struct, frozen=True):
     span_id: str = ""
 
 
-class Point(msgspec.Struct, frozen=True):
+class Point(msgspec.Struct, frozen=True, gc=False):
     """One data point. is_counter: of a monotonic sum · is_delta: counted since `start_ns`, not since the beginning ·
     value: null for histograms and summaries, which Claude Code does not send"""
 
@@ -52,7 +52,7 @@ class Point(msgspec.Struct, frozen=True):
     attributes: Attributes
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     sender: Sender
     name: str
     start_ns: int

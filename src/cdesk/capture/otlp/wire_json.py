@@ -5,6 +5,8 @@ r"""OTLP/JSON, as opentelemetry-proto's `docs/specification.md` maps protobuf to
 * An enum is its number; its name, which the mapping forbids, is read as well.
 * Unknown fields are ignored, and null counts as missing.
 * A lone half of an emoji (JavaScript cuts texts anywhere) becomes U+FFFD instead of costing the whole export.
+
+What is decoded is a tree without cycles, so the garbage collector need not look at it (`gc=False`).
 """
 
 from __future__ import annotations
@@ -28,15 +30,15 @@ _DELTA: tuple[_Integer, ...] = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
 _HEX = frozenset("0123456789abcdef")
 
 
-class _Values(msgspec.Struct, rename="camel"):
+class _Values(msgspec.Struct, rename="camel", gc=False):
     values: list[_AnyValue] | None = None
 
 
-class _KeyValues(msgspec.Struct, rename="camel"):
+class _KeyValues(msgspec.Struct, rename="camel", gc=False):
     values: list[_KeyValue] | None = None
 
 
-class _AnyValue(msgspec.Struct, rename="camel"):
+class _AnyValue(msgspec.Struct, rename="camel", gc=False):
     string_value: str | None = None
     bool_value: bool | None = None
     int_value: _Integer = None
@@ -46,20 +48,20 @@ class _AnyValue(msgspec.Struct, rename="camel"):
     bytes_value: str | None = None
 
 
-class _KeyValue(msgspec.Struct, rename="camel"):
+class _KeyValue(msgspec.Struct, rename="camel", gc=False):
     key: str | None = None
     value: _AnyValue | None = None
 
 
-class _Resource(msgspec.Struct):
+class _Resource(msgspec.Struct, gc=False):
     attributes: list[_KeyValue] | None = None
 
 
-class _Scope(msgspec.Struct):
+class _Scope(msgspec.Struct, gc=False):
     name: str | None = None
 
 
-class _LogRecord(msgspec.Struct, rename="camel"):
+class _LogRecord(msgspec.Struct, rename="camel", gc=False):
     time_unix_nano: _Integer = None
     observed_time_unix_nano: _Integer = None
     event_name: str | None = None
@@ -69,21 +71,21 @@ class _LogRecord(msgspec.Struct, rename="camel"):
     span_id: str | None = None
 
 
-class _ScopeLogs(msgspec.Struct, rename="camel"):
+class _ScopeLogs(msgspec.Struct, rename="camel", gc=False):
     scope: _Scope | None = None
     log_records: list[_LogRecord] | None = None
 
 
-class _ResourceLogs(msgspec.Struct, rename="camel"):
+class _ResourceLogs(msgspec.Struct, rename="camel", gc=False):
     resource: _Resource | None = None
     scope_logs: list[_ScopeLogs] | None = None
 
 
-class _Logs(msgspec.Struct, rename="camel"):
+class _Logs(msgspec.Struct, rename="camel", gc=False):
     resource_logs: list[_ResourceLogs] | None = None
 
 
-class _Point(msgspec.Struct, rename="camel"):
+class _Point(msgspec.Struct, rename="camel", gc=False):
     start_time_unix_nano: _Integer = None
     time_unix_nano: _Integer = None
     as_double: _Number = None
@@ -91,13 +93,13 @@ class _Point(msgspec.Struct, rename="camel"):
     attributes: list[_KeyValue] | None = None
 
 
-class _Data(msgspec.Struct, rename="camel"):
+class _Data(msgspec.Struct, rename="camel", gc=False):
     data_points: list[_Point] | None = None
     aggregation_temporality: int | str | None = None
     is_monotonic: bool | None = None
 
 
-class _Metric(msgspec.Struct, rename="camel"):
+class _Metric(msgspec.Struct, rename="camel", gc=False):
     name: str | None = None
     unit: str | None = None
     sum: _Data | None = None
@@ -107,21 +109,21 @@ class _Metric(msgspec.Struct, rename="camel"):
     summary: _Data | None = None
 
 
-class _ScopeMetrics(msgspec.Struct, rename="camel"):
+class _ScopeMetrics(msgspec.Struct, rename="camel", gc=False):
     scope: _Scope | None = None
     metrics: list[_Metric] | None = None
 
 
-class _ResourceMetrics(msgspec.Struct, rename="camel"):
+class _ResourceMetrics(msgspec.Struct, rename="camel", gc=False):
     resource: _Resource | None = None
     scope_metrics: list[_ScopeMetrics] | None = None
 
 
-class _Metrics(msgspec.Struct, rename="camel"):
+class _Metrics(msgspec.Struct, rename="camel", gc=False):
     resource_metrics: list[_ResourceMetrics] | None = None
 
 
-class _Span(msgspec.Struct, rename="camel"):
+class _Span(msgspec.Struct, rename="camel", gc=False):
     name: str | None = None
     start_time_unix_nano: _Integer = None
     end_time_unix_nano: _Integer = None
@@ -131,17 +133,17 @@ class _Span(msgspec.Struct, rename="camel"):
     parent_span_id: str | None = None
 
 
-class _ScopeSpans(msgspec.Struct, rename="camel"):
+class _ScopeSpans(msgspec.Struct, rename="camel", gc=False):
     scope: _Scope | None = None
     spans: list[_Span] | None = None
 
 
-class _ResourceSpans(msgspec.Struct, rename="camel"):
+class _ResourceSpans(msgspec.Struct, rename="camel", gc=False):
     resource: _Resource | None = None
     scope_spans: list[_ScopeSpans] | None = None
 
 
-class _Traces(msgspec.Struct, rename="camel"):
+class _Traces(msgspec.Struct, rename="camel", gc=False):
     resource_spans: list[_ResourceSpans] | None = None
 
 
