@@ -63,19 +63,29 @@ def watched(browser: Any, served: Served, *, is_let_in: bool = True, **options: 
     context.set_default_timeout(10_000)
     context.add_init_script(SENSOR)
     seen = Watched(context.new_page(), served.url)
-    seen.page.on("dialog", lambda dialog: (seen.noticed.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    seen.page.on("pageerror", lambda error: seen.noticed.append(f"error: {error}"))
-    seen.page.on(
-        "console",
-        lambda told: seen.noticed.append(f"console: {told.text}") if told.type in ("error", "warning") else None,
-    )
-    seen.page.on(
-        "request",
-        lambda asked: seen.noticed.append(f"request: {asked.url}") if not asked.url.startswith(served.url) else None,
-    )
+    _notice(seen)
     if is_let_in:
         seen.page.goto(served.link())
     try:
         yield seen
     finally:
         context.close()
+
+
+def _notice(seen: Watched) -> None:
+    def dialog(opened: Any) -> None:
+        seen.noticed.append(f"dialog: {opened.message}")
+        opened.dismiss()
+
+    def console(told: Any) -> None:
+        if told.type in ("error", "warning"):
+            seen.noticed.append(f"console: {told.text}")
+
+    def request(asked: Any) -> None:
+        if not asked.url.startswith(seen.url):
+            seen.noticed.append(f"request: {asked.url}")
+
+    seen.page.on("dialog", dialog)
+    seen.page.on("console", console)
+    seen.page.on("request", request)
+    seen.page.on("pageerror", lambda error: seen.noticed.append(f"error: {error}"))

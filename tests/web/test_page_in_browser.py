@@ -207,8 +207,8 @@ def test_everything_that_can_be_used_has_a_name(page: Watched) -> None:
         page.open(path)
         expect(page.page.locator(".tile, .turn, tbody tr").first).to_be_visible()
         nameless = page.page.evaluate("""() => [...document.querySelectorAll("a, button, input, [role=region], summary")]
-            .filter((e) => !(e.innerText?.trim() || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
-                             || e.closest("label")?.innerText.trim()))
+            .filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
+                             || e.closest("label")?.textContent.trim()))
             .map((e) => e.outerHTML.slice(0, 120))""")
         assert nameless == []
         assert page.page.locator("main h1").count() == 1
@@ -307,7 +307,8 @@ def test_text_stays_text(browser: Any, tmp_path: Path, texts: list[str] | None) 
                 made = seen.page.evaluate("""() => [...document.querySelectorAll("body *")].filter((e) =>
                     ["SCRIPT", "IFRAME", "OBJECT", "EMBED", "STYLE", "BASE", "FORM", "VIDEO", "AUDIO", "MARQUEE"].includes(e.tagName)
                     || (e.tagName === "IMG" && !e.src.endsWith("/mark.svg"))
-                    || [...e.attributes].some((a) => a.name.startsWith("on") || /^\\s*javascript:/i.test(a.value)))
+                    || [...e.attributes].some((a) => a.name.startsWith("on")
+                        || (["href", "src", "action", "xlink:href"].includes(a.name) && /^\\s*javascript:/i.test(a.value))))
                     .map((e) => e.outerHTML.slice(0, 200))""")
                 assert made == []
             assert seen.page.locator(".turn").count() > 0

@@ -31,6 +31,7 @@ from cdesk.capture.shorten import shorten, shorten_all
 
 OPEN_CALLS_MAX = 1_000
 OPEN_RESPONSES_MAX = 64
+OPEN_REQUESTS_MAX = 16
 
 USAGE_MARKER = b'"usage":{'
 """ccusage counts only lines that contain these bytes, as Claude Code writes them."""
@@ -55,13 +56,15 @@ SYSTEM_LINES = frozenset({
 
 
 class Thread(msgspec.Struct, omit_defaults=True):
-    """What a half-read file leaves open: calls without result (name and start), the session and agent already
-    introduced, and the last time read."""
+    """What a half-read file leaves open: calls without result (name and start), output limits of requests without
+    response, the session and agent already introduced, the session last named, and the last time read."""
 
     calls: dict[str, tuple[str, datetime]] = msgspec.field(default_factory=dict)
     texts: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    limits: dict[str, int] = msgspec.field(default_factory=dict)
     session: str | None = None
     agent: str | None = None
+    named: str | None = None
     last_at: datetime | None = None
 
 
@@ -133,19 +136,21 @@ class Interpreter:
         self._session = thread.session
         self._agent = thread.agent
         self._last_at = thread.last_at
-        self._limits: dict[str, int] = {}
+        self._limits = dict(thread.limits)
         self._batch: dict[str, Activity] = {}
         self._raw = b""
         self._line = Line()
         self._at = datetime(1970, 1, 1, tzinfo=UTC)
-        self._session_id: str | None = None
+        self._session_id = thread.named
 
     def thread(self) -> Thread:
         return Thread(
             dict(list(self._calls.items())[-OPEN_CALLS_MAX:]),
             dict(list(self._texts.items())[-1:]),
+            dict(list(self._limits.items())[-OPEN_REQUESTS_MAX:]),
             self._session,
             self._agent,
+            self._session_id,
             self._last_at,
         )
 
