@@ -21,7 +21,9 @@ NAMES = (
 )  # fmt: skip
 """The two with groups, ones with preferred sources, and ones the catalog does not know."""
 
-near_equal = st.sampled_from((None, False, True, 0, 1, 1.0, -0.0, 2, 2.5, "", "1", "a", "b", "ab", [], [1], [1.0], {}))
+near_equal: st.SearchStrategy[Any] = st.sampled_from(
+    (None, False, True, 0, 1, 1.0, -0.0, 2, 2.5, "", "1", "a", "b", "ab", [], [1], [1.0], {})
+)
 json_values = st.recursive(
     st.none()
     | st.booleans()

@@ -10,7 +10,7 @@ import pytest
 
 from cdesk.activity.catalog import CATALOG, COMMON, FAMILIES, Declaration, complete
 from cdesk.activity.catalog.shape import Kind, Privacy, Rule
-from cdesk.activity.model import Source
+from cdesk.activity.model import Features, Source
 
 ACTIVITIES = [pytest.param(d, id=d.activity) for d in CATALOG.values()]
 SEVEN = {"sql", "llm", "tool", "file", "session", "mcp", "system"}
@@ -44,7 +44,9 @@ def test_names_are_words_in_the_past_tense(declaration: Declaration) -> None:
 def test_every_feature_is_declared_in_known_terms(declaration: Declaration) -> None:
     """Types, privacy classes, merge rules and sources come from closed lists."""
     for feature in declaration.features:
-        assert feature.kind in get_args(Kind) and feature.privacy in get_args(Privacy) and feature.rule in get_args(Rule)
+        assert (
+            feature.kind in get_args(Kind) and feature.privacy in get_args(Privacy) and feature.rule in get_args(Rule)
+        )
         assert set(feature.prefer) <= set(get_args(Source)) and len(set(feature.prefer)) == len(feature.prefer)
 
 
@@ -67,7 +69,7 @@ def test_every_row_of_an_activity_has_the_same_keys(declaration: Declaration) ->
 
 def test_completing_leaves_what_it_was_given_alone() -> None:
     """Two rows must not share the dictionary of empty features."""
-    given = {"tool_name": "Bash"}
+    given: Features = {"tool_name": "Bash"}
     complete("tool_called", given)["tool_name"] = "changed"
     complete("tool_called", {})["tool_name"] = "changed"
     assert given == {"tool_name": "Bash"} and complete("tool_called", {})["tool_name"] is None

@@ -67,9 +67,7 @@ def test_repetition_does_not_matter(three: tuple[Activity, Activity, Activity]) 
 
 
 @given(st.lists(st.sampled_from(NAMES).flatmap(activities), min_size=2, max_size=4), st.randoms(use_true_random=False))
-def test_one_id_used_for_different_activities_still_gives_one_answer(
-    observations: list[Activity], random: Any
-) -> None:
+def test_one_id_used_for_different_activities_still_gives_one_answer(observations: list[Activity], random: Any) -> None:
     """Callers of `emit` choose their own ids and may choose the same twice."""
     shuffled = random.sample(observations, len(observations))
     assert bare(joined(observations)) == bare(joined(shuffled))
@@ -100,7 +98,7 @@ def test_the_earliest_time_and_the_larger_values_win() -> None:
 
 def test_usage_comes_whole_from_one_line() -> None:
     """Streaming repeats a response with growing counts; a column-wise maximum would mix lines that never were."""
-    early = seen("claude_responded", 0 or "transcript", 0, total_tokens=10, prompt_tokens=9, completion_tokens=1, model="m")
+    early = seen("claude_responded", "transcript", 0, total_tokens=10, prompt_tokens=9, completion_tokens=1, model="m")
     final = seen("claude_responded", "transcript", 1, total_tokens=12, prompt_tokens=4, completion_tokens=8, model="m")
     found = meet(early, final)
     assert (found["prompt_tokens"], found["completion_tokens"], found["total_tokens"]) == (4, 8, 12)

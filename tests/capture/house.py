@@ -76,9 +76,13 @@ class House:
 def differences(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> list[str]:
     """What is not the same in two tables, short enough to read."""
     mine, theirs = ({str(row["activity_id"]): row for row in rows} for rows in (left, right))
-    told = [f"only in one: {name} {(mine.get(name) or theirs[name])['activity']}" for name in mine.keys() ^ theirs.keys()]
+    told = [
+        f"only in one: {name} {(mine.get(name) or theirs[name])['activity']}" for name in mine.keys() ^ theirs.keys()
+    ]
     for name in sorted(mine.keys() & theirs.keys()):
         for column, value in mine[name].items():
             if value != theirs[name][column]:
-                told.append(f"{mine[name]['activity']} {name} {column}: {value!s:.300} != {theirs[name][column]!s:.300}")
+                told.append(
+                    f"{mine[name]['activity']} {name} {column}: {value!s:.300} != {theirs[name][column]!s:.300}"
+                )
     return told

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.capture.house import House
 from tests.shared_data import SHARED, shared_data
 
@@ -34,7 +33,13 @@ QUIET_SYSTEM = {
     None, "stop_hook_summary", "local_command", "away_summary", "informational", "microcompact_boundary", "init",
     "compact_boundary", "turn_duration", "api_error",
 }  # fmt: skip
-MACHINE_MADE = ("<task-notification>", "[Request interrupted by user", "<local-command-std", "<bash-std", "<user-memory-input")
+MACHINE_MADE = (
+    "<task-notification>",
+    "[Request interrupted by user",
+    "<local-command-std",
+    "<bash-std",
+    "<user-memory-input",
+)
 
 
 class Count:
@@ -54,7 +59,9 @@ class Count:
         return {activity: len(ids) for activity, ids in self.seen.items() if ids}
 
     def file(self, path: Path) -> None:
-        agent, calls, last_session, is_dated = None, {}, None, False
+        calls: dict[str, str] = {}
+        agent = last_session = None
+        is_dated = False
         for raw in path.read_bytes().split(b"\n"):
             if not raw.strip():
                 continue
@@ -74,7 +81,11 @@ class Count:
                     title = line.get("customTitle") or line.get("summary")
                     if title and last_session:
                         self.seen["session_titled"].add((last_session, title))
-                elif kind == "cost-state" and last_session and _is_number(line.get("startTime"), line.get("totalDuration")):
+                elif (
+                    kind == "cost-state"
+                    and last_session
+                    and _is_number(line.get("startTime"), line.get("totalDuration"))
+                ):
                     self.seen["session_totalled"].add(last_session)
                 elif kind not in STATE:
                     self.seen["line_kept"].add(key)
@@ -91,7 +102,7 @@ class Count:
                     self.seen["session_started"].add(last_session)
             if isinstance(message, dict) and (kind == "assistant" or isinstance(message.get("usage"), dict)):
                 self.response(line, message, key, line.get("requestId"), line.get("isSidechain"), calls)
-            elif kind == "user":
+            elif kind == "user" and isinstance(message, dict):
                 self.user(line, message, key, calls)
             elif kind == "system":
                 self.system(line, key)
@@ -110,7 +121,7 @@ class Count:
         self, line: dict[str, Any], message: dict[str, Any], key: str, request: Any, side: Any, calls: dict[str, str]
     ) -> None:
         if line.get("isApiErrorMessage"):
-            self.seen["api_request_failed"].add(key)
+            self.seen["api_request_failed"].add(request or key)
         usage = message.get("usage") or {}
         spent = sum(
             usage.get(name) or 0
@@ -176,11 +187,12 @@ class Count:
         self.seen[activity].add((agent, line.get("sessionId") if len(agent) <= 8 else None))
 
     def system(self, line: dict[str, Any], key: str) -> None:
-        facts = {
-            "compact_boundary": "context_compacted", "turn_duration": "turn_completed", "api_error": "api_request_failed",
-        }  # fmt: skip
+        facts = {"compact_boundary": "context_compacted", "turn_duration": "turn_completed"}
         subtype = line.get("subtype")
-        if subtype in facts:
+        if subtype == "api_error":
+            error = line.get("error")
+            self.seen["api_request_failed"].add((isinstance(error, dict) and error.get("requestId")) or key)
+        elif subtype in facts:
             self.seen[facts[subtype]].add(key)
         elif subtype not in QUIET_SYSTEM:
             self.seen["line_kept"].add(key)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.capture.house import PERSON, PRICES, House, differences
+from tests.shared_data import SHARED, shared_data
 
 from cdesk.activity.merge import join
 from cdesk.capture.backfill import Progress
-from cdesk.capture.transcript import Bookmark, TranscriptFile, find
-from tests.capture.house import PERSON, PRICES, House, differences
-from tests.shared_data import SHARED, shared_data
+from cdesk.capture.transcript import Bookmark, Chunk, TranscriptFile, find
 
 TREES = [
     *(f"transcripts/{path.name}" for path in sorted((SHARED / "transcripts").glob("*")) if path.is_dir()),
@@ -130,8 +130,12 @@ def test_pieces_of_any_size(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _facts(path: Path) -> dict[str, bytes]:
+    return _told(TranscriptFile(path, PERSON, PRICES).read())
+
+
+def _told(chunks: Iterable[Chunk]) -> dict[str, bytes]:
     facts: dict[str, Any] = {}
-    for chunk in TranscriptFile(path, PERSON, PRICES).read():
+    for chunk in chunks:
         for seen in chunk.activities:
             known = facts.get(seen.activity_id)
             facts[seen.activity_id] = seen if known is None else join(known, seen)
@@ -200,3 +204,22 @@ def test_damaged_bookmarks_mean_reading_again(opened: Opened, content: bytes) ->
     progress = house.take_new([path])
     assert isinstance(progress, Progress) and progress.lines == 1
     assert house.counts() == {"user_asked": 1, "session_started": 1}
+
+
+@pytest.mark.parametrize(
+    "file", ["recordings/search_and_todo/projects", "transcripts/daaain__claude-code-log", "recordings/plugin/projects"]
+)
+def test_a_file_cut_behind_any_line(file: str, tmp_path: Path) -> None:
+    """Whatever a half-read file leaves open goes on in the second half: calls without their result, answers in the
+    middle, limits of requests, the session that a title belongs to."""
+    for path in find(shared_data(file)):
+        content = path.read_bytes()
+        half = tmp_path / path.name
+        whole = _facts(path)
+        ends = [at + 1 for at, byte in enumerate(content) if byte == ord("\n")]
+        for end in ends[:: max(1, len(ends) // 30)]:
+            half.write_bytes(content[:end])
+            first = list(TranscriptFile(half, PERSON, PRICES).read())
+            left = msgspec.json.decode(msgspec.json.encode(first[-1].bookmark), type=Bookmark)
+            half.write_bytes(content)
+            assert _told([*first, *TranscriptFile(half, PERSON, PRICES).read(left)]) == whole, end

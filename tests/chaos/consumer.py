@@ -1,6 +1,6 @@
 """A process that carries the queue into the warehouse for ever, in small steps, until somebody kills it.
 
-    python consumer.py HOME             prints how many lines each step moved
+python consumer.py HOME             prints how many lines each step moved
 """
 
 from __future__ import annotations

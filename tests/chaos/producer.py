@@ -1,6 +1,6 @@
 """A process that appends for ever and says what was acknowledged, until somebody kills it.
 
-    python producer.py HOME NAME        prints the number of each acknowledged batch, one a line, unbuffered
+python producer.py HOME NAME        prints the number of each acknowledged batch, one a line, unbuffered
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.producer import BATCH
+
 from cdesk.queue import DeadLetters, Reader
 from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM
-from tests.chaos.producer import BATCH
 
 KILLS = int(os.environ.get("CDESK_KILLS", "24"))
 PRODUCERS_AT_ONCE = 3

@@ -21,11 +21,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.queue.hostile_disk import OPERATIONS, Death, Fault, HostileDisk
+from tests.queue.lines import Hands, line, segments
 
 from cdesk.errors import QueueError
 from cdesk.queue import DeadLetters, Delivery, Reader, Writer
-from tests.queue.hostile_disk import OPERATIONS, Death, Fault, HostileDisk
-from tests.queue.lines import Hands, line, segments
 
 SEGMENT_BYTES_MAX = 600
 SEGMENT_SECONDS_MAX = 60.0

@@ -83,7 +83,7 @@ def _stable(value: Any) -> Any:
     return (
         "…"
         if isinstance(value, str)
-        and any(sign in value for sign in ("/tmp", "toolu_", "agentId", "subagent_tokens", "ENABLE_TELEMETRY"))
+        and any(sign in value for sign in ("/tmp", "toolu_", "agentId", "subagent_tokens", "CLAUDE_CONFIG_DIR"))
         else value
     )
 
@@ -126,7 +126,7 @@ def test_every_tool_call_is_one_row_of_hook_and_transcript(cdesk: Cdesk, tmp_pat
     """Connected and running; then the transcripts are read, too."""
     cdesk.up()
     session = Session(tmp_path / "lab", scenario, connected(cdesk))
-    assert set(session.exit_statuses) <= ({1} if scenario == "errors" else {0}), session.stderr
+    assert set(session.exit_statuses) == {0}, session.stderr
     settled(cdesk)
     before = {call: source for call, source in tool_rows(cdesk).items() if "hook" in source.split(",")}
     assert set(before) == set(session.calls())

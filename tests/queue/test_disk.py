@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -43,18 +42,23 @@ def test_an_existing_file_is_never_taken_over(tmp_path: Path) -> None:
     with pytest.raises(QueueError):
         Disk().create(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"mine"
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_file_that_could_not_be_made_durable_leaves_nothing_behind(tmp_path: Path) -> None:
     """No name, and no descriptor that holds a lock for ever."""
     disk = HostileDisk()
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    open_before = _open_files()
     disk.fault = Fault("sync_folder", "error")
     with pytest.raises(QueueError):
         disk.create(tmp_path / "a")
-    assert os.listdir(tmp_path) == []
-    assert before == (len(os.listdir("/proc/self/fd")) if before else 0)
+    assert list(tmp_path.iterdir()) == []
+    assert _open_files() == open_before
+
+
+def _open_files() -> int:
+    known = Path("/proc/self/fd")
+    return len(list(known.iterdir())) if known.exists() else 0
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

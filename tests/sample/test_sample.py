@@ -176,3 +176,17 @@ def test_there_are_about_forty_sessions_in_three_projects(folder: Path) -> None:
     projects = [path for path in (folder / "projects").iterdir() if path.is_dir()]
     assert len(projects) == 3
     assert 36 <= sum(len(list(path.glob("*.jsonl"))) for path in projects) <= 46
+
+
+def test_every_view_answers_whole_within_the_memory_of_the_service(tmp_path: Path) -> None:
+    """SELECT * of each view, on the memory that the service allows its warehouse."""
+    sample.write(tmp_path / "claude", NOW)
+    app = App(Home(tmp_path / "home"), Settings(), {"CLAUDE_CONFIG_DIR": str(tmp_path / "claude"), "HOME": str(tmp_path)})
+    try:
+        app.import_transcripts([tmp_path / "claude"])
+        views = app.warehouse.query("SELECT view_name FROM duckdb_views() WHERE NOT internal").rows
+        assert len(views) >= 15
+        for (view,) in views:
+            app.warehouse.query(f'SELECT * FROM "{view}"')
+    finally:
+        app.close()

@@ -200,6 +200,14 @@ def test_get_reads_the_documents_of_the_chosen_rows_only() -> None:
     assert sql == f"""SELECT VARIANT_EXTRACT(CASE WHEN {chosen} THEN "f" END, 'k') FROM "t" WHERE {chosen}"""
 
 
+def test_many_keys_are_read_from_rows_put_aside_first() -> None:
+    """One copy of each document, not one for every key."""
+    keys = ", ".join(f"GET(f, '{key}')" for key in "abcd")
+    [sql] = to_duckdb(f"SELECT {keys} FROM t WHERE x = 1")
+    assert sql.startswith('WITH "own_rows" AS MATERIALIZED (SELECT * FROM "t" WHERE "x" = 1) SELECT ')
+    assert sql.endswith(' FROM "own_rows"') and "CASE" not in sql
+
+
 def test_an_empty_text_has_no_statements() -> None:
     """Comments and semicolons alone are nothing to run."""
     assert to_duckdb("-- nothing\n;;") == []

@@ -10,6 +10,9 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
+from tests.generated import START
+from tests.queue.hostile_disk import Death, Fault, HostileDisk
+from tests.queue.lines import segments
 
 from cdesk.activity.codec import encode, seal
 from cdesk.activity.identity import activity_id
@@ -20,9 +23,6 @@ from cdesk.upload import uploader as uploading
 from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM, Merged
-from tests.generated import START
-from tests.queue.hostile_disk import Death, Fault, HostileDisk
-from tests.queue.lines import segments
 
 Deployed = Callable[[Path], Path]
 
@@ -150,7 +150,9 @@ def test_one_poison_line_costs_few_tries(rooms: Rooms) -> None:
         lines(1)[0].replace(b"thing", b"think"),
         b"\n",
         b"\xff\xfe\n",
-        seal(b'{"activity_id":"x","ts":"2026-03-01T12:00:00","activity":"a","customer":"b","feature_json":{},"_source":"api"}'),
+        seal(
+            b'{"activity_id":"x","ts":"2026-03-01T12:00:00","activity":"a","customer":"b","feature_json":{},"_source":"api"}'
+        ),
         seal(lines(1)[0][:20] + b'"' + b"[" * 5_000 + b'"}'),
     ],
     ids=["no activity", "altered", "empty", "binary", "no time zone", "odd"],
@@ -163,7 +165,9 @@ def test_what_is_no_activity_is_set_aside(rooms: Rooms, bad: bytes) -> None:
     assert [letter.line for letter in rooms.dead] == [bad]
 
 
-@pytest.mark.parametrize("trouble", [ValueError("odd value"), TypeError("odd type"), RecursionError("deep"), OverflowError()])
+@pytest.mark.parametrize(
+    "trouble", [ValueError("odd value"), TypeError("odd type"), RecursionError("deep"), OverflowError()]
+)
 def test_a_line_that_breaks_the_merge_itself_does_not_stop_the_queue(rooms: Rooms, trouble: Exception) -> None:
     """Errors nobody foresaw are the line's, too; without a message their kind is the reason."""
 

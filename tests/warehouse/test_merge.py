@@ -106,6 +106,7 @@ def observations_of(draw: st.DrawFn, key: str) -> list[Activity]:
 def observation(draw: st.DrawFn, name: str, key: str) -> Activity:
     source = draw(st.sampled_from(SOURCES))
     activity = draw(activities(name, key, source))
+    names: tuple[str, str | None, str | None]
     match name, source:
         case "claude_responded", "transcript" if draw(st.booleans()):
             names = (f"{key} message", None, f"{key} replayed request")  # a side chain
@@ -167,7 +168,9 @@ def _is_connected(fact: list[Activity]) -> bool:
 
 
 @FEW
-@given(st.lists(st.integers(0, 3).flatmap(lambda n: activities(key=str(n), values=json_values)), min_size=1, max_size=5))
+@given(
+    st.lists(st.integers(0, 3).flatmap(lambda n: activities(key=str(n), values=json_values)), min_size=1, max_size=5)
+)
 def test_telling_it_again_changes_nothing(table: Table, activities: list[Activity]) -> None:
     """A second import of the same lines writes no row, whatever their features hold."""
     first = table.after(activities)
@@ -297,7 +300,10 @@ def test_odd_features_survive(table: Table, features: dict[str, Any]) -> None:
     assert table.merge([activity]) == Merged(unchanged=1)
 
 
-@pytest.mark.parametrize("at", [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime.max.replace(tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "at",
+    [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime.max.replace(tzinfo=UTC)],
+)
 def test_times_keep_their_microseconds(table: Table, at: datetime) -> None:
     """From the first day of the calendar to the last."""
     activity = msgspec.structs.replace(seen("tool_called", "call"), ts=at)

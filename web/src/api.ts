@@ -174,6 +174,9 @@ export class ApiError extends Error {
 
 export const TIMEZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
+/** Told with every answer: "in", or "locked" when the service wants a cookie first. */
+export const ACCESS = "cdesk-access";
+
 /** Answers, or ApiError; status 0 when the service does not answer at all. */
 export async function get<T>(path: string, given: Record<string, string | number | null> = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams();
@@ -185,6 +188,7 @@ export async function get<T>(path: string, given: Record<string, string | number
     if (signal?.aborted) throw error;
     throw new ApiError(0, "the service does not answer. Is it running? `cdesk status` tells, `cdesk up` starts it.");
   }
+  window.dispatchEvent(new CustomEvent(ACCESS, { detail: response.status === 401 ? "locked" : "in" }));
   const answer: unknown = await response.json().catch(() => null);
   if (!response.ok) throw new ApiError(response.status, told(answer) ?? `the service answered ${response.status}.`);
   return answer as T;

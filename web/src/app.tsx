@@ -1,8 +1,7 @@
 // The frame around every page: where one is, whether it is live, light or dark; and the door for who is not let in yet.
 
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { get, type Flow } from "./api";
-import { ApiError } from "./api";
+import { ACCESS, type Flow } from "./api";
 import { useFlow } from "./data";
 import { OverviewPage } from "./overview";
 import { Command } from "./parts";
@@ -17,12 +16,11 @@ export function App() {
   const { flow, isConnected } = useFlow(access === "in");
   const main = useRef<HTMLElement>(null);
   const shown = useRef(path);
-  const locked = (): void => setAccess("locked");
 
   useEffect(() => {
-    get("sessions", { limit: 1 })
-      .then(() => setAccess("in"))
-      .catch((error: unknown) => setAccess(error instanceof ApiError && error.isLocked ? "locked" : "in"));
+    const told = (event: Event): void => setAccess((event as CustomEvent<"in" | "locked">).detail);
+    window.addEventListener(ACCESS, told);
+    return () => window.removeEventListener(ACCESS, told);
   }, []);
 
   useEffect(() => {
@@ -52,14 +50,14 @@ export function App() {
         <Theme />
       </header>
       <main id="main" className="page" ref={main} tabIndex={-1}>
-        {access === "locked" ? <Door hasFailed={query.get("login") === "failed"} /> : <Page path={path} flow={flow} locked={locked} />}
+        {access === "locked" ? <Door hasFailed={query.get("login") === "failed"} /> : <Page path={path} flow={flow} />}
       </main>
     </>
   );
 }
 
-function Page({ path, flow, locked }: { path: string; flow: Flow | null; locked: () => void }) {
-  if (path === "/") return <OverviewPage flow={flow} locked={locked} />;
+function Page({ path, flow }: { path: string; flow: Flow | null }) {
+  if (path === "/") return <OverviewPage flow={flow} />;
   if (path === "/sessions") return <SessionsPage flow={flow} />;
   if (path === "/projects") return <ProjectsPage />;
   if (path.startsWith("/sessions/")) {

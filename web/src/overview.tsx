@@ -12,7 +12,7 @@ import { Link, sessionAddress, useChoice, useTitle } from "./route";
 const REFRESH_MS = 5_000;
 const RANGES = [["1", "Today"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]] as const;
 
-export function OverviewPage({ flow, locked }: { flow: Flow | null; locked: () => void }) {
+export function OverviewPage({ flow }: { flow: Flow | null }) {
   const [days, setDays] = useChoice("days", "7");
   const [by] = useChoice("by", "model");
   const [grain] = useChoice("grain", Number(days) === 1 ? "hour" : "day");
@@ -20,9 +20,6 @@ export function OverviewPage({ flow, locked }: { flow: Flow | null; locked: () =
   const asked = useAnswer<Whole>("overview", { days, by, grain: hourly, tz: TIMEZONE });
   useTitle("");
   useSettled(flow?.status.warehouse.activities ?? null, asked.again, REFRESH_MS);
-  useEffect(() => {
-    if (asked.error?.isLocked) locked();
-  }, [asked.error, locked]);
 
   const whole = asked.data;
   const now = flow ?? whole?.flow ?? null;

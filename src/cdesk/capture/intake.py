@@ -21,6 +21,7 @@ from cdesk.capture.gate import Gate
 from cdesk.queue.writer import LINE_BYTES_MAX
 
 TEXT_MAX = 1_000
+DOLLARS_MAX = 1e15
 _REQUIRED = ("activity", "ts", "customer", "feature_json")
 _OPTIONAL_TEXTS = ("anonymous_customer_id", "link", "_org_id", "_session_id", "_query_tag")
 _KNOWN = frozenset((*_REQUIRED, *_OPTIONAL_TEXTS, "activity_id", "revenue_impact"))
@@ -144,6 +145,6 @@ def _time(value: Any) -> datetime:
 def _money(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
-        raise Unacceptable("revenue_impact must be a number of US dollars")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= DOLLARS_MAX:
+        return float(value)
+    raise Unacceptable("revenue_impact must be a number of US dollars")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from cdesk import config
+from cdesk.capture import claude_version
 from cdesk.capture.transcript import claude_dirs, find
 from cdesk.cli import show, status
+from cdesk.cli.doctor_hooks import connection
+from cdesk.cli.finding import Finding
 from cdesk.config import Home
 from cdesk.queue import DeadLetters
 
@@ -25,18 +26,7 @@ DISK_FREE_MIN = 1024**3
 LAG_SECONDS_MAX = 60.0
 LETTERS_SHOWN = 5
 
-Level = Literal["ok", "note", "problem"]
 _MARKS = {"ok": "✓", "note": "·", "problem": "✗"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """remedy is empty when there is nothing to do"""
-
-    level: Level
-    subject: str
-    finding: str
-    remedy: str = ""
 
 
 def run(arguments: list[str]) -> int:
@@ -58,11 +48,13 @@ def run(arguments: list[str]) -> int:
 
 def examine(home: Home) -> Iterator[Finding]:
     yield from _home(home)
-    yield from _claude()
+    version = claude_version.ask()
+    yield from _claude(version)
     settings = config.load(home)
     dirs = [Path(d).expanduser() for d in settings.claude.dirs] or claude_dirs(os.environ, Path.home())
     yield from _history(dirs)
     yield from _flow(home)
+    yield from connection(home, version)
     yield from _letters(home)
 
 
@@ -88,36 +80,14 @@ def _home(home: Home) -> Iterator[Finding]:
         )
 
 
-def _claude() -> Iterator[Finding]:
+def _claude(version: str | None) -> Iterator[Finding]:
     binary = shutil.which("claude")
     if binary is None:
         yield Finding("note", "claude", "Claude Code is not on PATH.", "Transcripts are read all the same.")
-        return
-    version = _version(binary)
-    if version is None:
+    elif version is None:
         yield Finding("note", "claude", f"{binary} did not tell its version.")
     else:
         yield Finding("ok", "claude", f"Claude Code {version}")
-
-
-def _version(binary: str) -> str | None:
-    """Asked in a throw-away home: even `--version` of old releases writes there."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {"PATH": os.environ.get("PATH", ""), "HOME": folder, "CLAUDE_CONFIG_DIR": folder}
-        try:
-            told = subprocess.run(
-                [binary, "--version"],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=False,
-                cwd=folder,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-    words = told.stdout.split()
-    return words[0] if words and words[0][:1].isdigit() else None
 
 
 def _history(dirs: list[Path]) -> Iterator[Finding]:

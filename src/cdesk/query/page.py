@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
@@ -43,6 +43,7 @@ ENTRIES_MAX = 2_000
 TEXT_MAX = 4_000
 WORDS_MAX = 200
 COMPLETENESS_SECONDS_MAX = 60.0
+COMPLETENESS_PATIENCE_S = 0.3
 LIVE = timedelta(minutes=30)
 LOOK_BACK = (timedelta(days=2), timedelta(days=30), timedelta(days=100_000))
 """What is wanted is the latest of something: looked for close by first."""
@@ -202,11 +203,15 @@ class Pages:
         self._warehouse = warehouse
         self._clock = clock
         self._helpers = ThreadPoolExecutor(4, "cdesk-page")
-        self._asking_completeness = threading.Lock()
-        self._known_completeness: tuple[float, Rows] | None = None
+        self._background = ThreadPoolExecutor(1, "cdesk-completeness")
+        self._lock = threading.Lock()
+        self._completeness_known: Rows = []
+        self._completeness_asked: Future[Rows] | None = None
+        self._completeness_at = 0.0
 
     def close(self) -> None:
         self._helpers.shutdown(wait=False, cancel_futures=True)
+        self._background.shutdown(wait=False, cancel_futures=True)
 
     # -- the first page --------------------------------------------------------------------------------------------
 
@@ -253,12 +258,19 @@ class Pages:
         return sorted(found.values(), key=lambda source: (-source.activities, source.source))
 
     def _completeness(self) -> Rows:
-        """Over everything kept, so it is asked for now and then only."""
-        now = self._clock.monotonic()
-        with self._asking_completeness:
-            if self._known_completeness is None or now - self._known_completeness[0] > COMPLETENESS_SECONDS_MAX:
-                self._known_completeness = (now, self._ask("page_completeness", {}))
-            return self._known_completeness[1]
+        """Over everything kept, so it is asked for now and then, and nobody waits long: the last answer is served meanwhile."""
+        with self._lock:
+            now, known = self._clock.monotonic(), self._completeness_known
+            asked = self._completeness_asked
+            if asked is None or (asked.done() and now - self._completeness_at > COMPLETENESS_SECONDS_MAX):
+                asked = self._background.submit(self._ask, "page_completeness", {})
+                self._completeness_at, self._completeness_asked = now, asked
+        try:
+            known = asked.result(timeout=0 if known else COMPLETENESS_PATIENCE_S)
+        except TimeoutError:
+            return known
+        self._completeness_known = known
+        return known
 
     def _latest_failures(self) -> list[Failure]:
         rows: Rows = []

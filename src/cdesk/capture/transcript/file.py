@@ -7,6 +7,10 @@ with the bytes it began with, it is another file and is read from its start.
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -51,14 +55,17 @@ class TranscriptFile:
 
     def __init__(self, path: Path, person: Person, prices: PriceBook) -> None:
         self.path = path
-        self.name = str(path).encode("utf-8", "replace").decode()
+        self.name = _name(path)
         self._person = person
         self._prices = prices
 
     def read(self, bookmark: Bookmark | None = None) -> Iterator[Chunk]:
         """The file's new whole lines, piece by piece. The last line counts only once its newline is there, or
         when it is a whole JSON object already."""
-        if bookmark is not None and bookmark.offset and self.path.stat().st_size == bookmark.offset:
+        found = self.path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")  # a pipe would keep us waiting for ever
+        if bookmark is not None and bookmark.offset and found.st_size == bookmark.offset:
             return
         with self.path.open("rb") as file:
             start = self._resume(file, bookmark)
@@ -67,8 +74,8 @@ class TranscriptFile:
             offset = start.offset
             for lines, letters, size in _blocks(file, start.offset, self.name):
                 chunk = Chunk(rejected=letters, lines=len(lines) + len(letters), bytes=size)
-                for line, at in lines:
-                    reason = interpreter.feed(line)
+                for (line, at), origin in zip(lines, _origins(lines), strict=True):
+                    reason = interpreter.feed(line, origin)
                     if reason is not None:
                         chunk.rejected.append(DeadLetter(reason=reason, source=self.name, offset=at, line=line))
                 offset += size
@@ -83,6 +90,22 @@ class TranscriptFile:
             if file.tell() >= bookmark.offset and _digest(head[: bookmark.head_bytes]) == bookmark.head:
                 return bookmark
         return Bookmark(0, _digest(head), len(head))
+
+
+def _origins(lines: list[tuple[bytes, int]]) -> list[str | None]:
+    """For each line, the session it was copied from: a fork begins with its origin's lines, and newer versions mark
+    the responses among them; what stands before a mark was copied with it."""
+    origins: list[str | None] = [None] * len(lines)
+    origin: str | None = None
+    for index in range(len(lines) - 1, -1, -1):
+        if _COPY_MARK in lines[index][0] and (mark := _COPIED_FROM.search(lines[index][0])):
+            origin = mark[1].decode("utf-8", "replace")
+        origins[index] = origin
+    return origins
+
+
+_COPY_MARK = b'"requestSessionId"'
+_COPIED_FROM = re.compile(_COPY_MARK + rb':\s*"([^"\\]+)"')
 
 
 def _blocks(file: BinaryIO, offset: int, name: str) -> Iterator[tuple[list[tuple[bytes, int]], list[DeadLetter], int]]:
@@ -135,6 +158,14 @@ def _skip(file: BinaryIO, seen: bytes, at: int, name: str) -> tuple[DeadLetter, 
             break
     reason = f"the line has {size:,} bytes, over the limit of {LINE_BYTES_MAX:,}"
     return DeadLetter(reason=reason, source=name, offset=at, line=seen[:4096]), size
+
+
+def _name(path: Path) -> str:
+    """The path as text; one whose bytes are no text as Python writes bytes, so that no two have the same name."""
+    try:
+        return str(path).encode().decode()
+    except UnicodeEncodeError:
+        return repr(os.fsencode(path))
 
 
 def _digest(head: bytes) -> str:

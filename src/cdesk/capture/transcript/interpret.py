@@ -57,7 +57,7 @@ SYSTEM_LINES = frozenset({
 
 class Thread(msgspec.Struct, omit_defaults=True):
     """What a half-read file leaves open: calls without result (name and start), output limits of requests without
-    response, the session and agent already introduced, the session last named, and the last time read."""
+    response, the session and agent already introduced, the session last named, the last time read, and the session this one was forked from."""
 
     calls: dict[str, tuple[str, datetime]] = msgspec.field(default_factory=dict)
     texts: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
@@ -66,6 +66,7 @@ class Thread(msgspec.Struct, omit_defaults=True):
     agent: str | None = None
     named: str | None = None
     last_at: datetime | None = None
+    forked_from: str | None = None
 
 
 class Line(msgspec.Struct, rename="camel"):
@@ -142,6 +143,8 @@ class Interpreter:
         self._line = Line()
         self._at = datetime(1970, 1, 1, tzinfo=UTC)
         self._session_id = thread.named
+        self._forked_from = thread.forked_from
+        self._origin: str | None = None
 
     def thread(self) -> Thread:
         return Thread(
@@ -152,6 +155,7 @@ class Interpreter:
             self._agent,
             self._session_id,
             self._last_at,
+            self._forked_from,
         )
 
     def flush(self) -> list[Activity]:
@@ -160,17 +164,25 @@ class Interpreter:
         self._batch.clear()
         return batch
 
-    def feed(self, raw: bytes) -> str | None:
-        """Takes one line. Gives back why it cannot be used, or None."""
+    def feed(self, raw: bytes, origin: str | None = None) -> str | None:
+        """Takes one line, `origin` being the session it was copied from into a fork. Gives back why it cannot be used,
+        or None."""
         try:
             line = _decode(raw)
         except msgspec.ValidationError:
             return "a transcript line must be a JSON object"
         except (ValueError, RecursionError) as error:
             return f"not valid JSON: {_one_line(error)}"
-        self._raw, self._line = raw, line
+        self._raw, self._line, self._origin = raw, line, origin
+        self._forked_from = origin or self._forked_from
+        line.type, line.subtype = as_text(line.type), as_text(line.subtype)
         self._session_id = as_text(line.session_id) or self._session_id
-        at = as_time(line.timestamp)
+        try:
+            return self._line_read(line, as_time(line.timestamp))
+        except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
+            return f"the line could not be understood: {_one_line(error)}"
+
+    def _line_read(self, line: Line, at: datetime | None) -> str | None:
         if at is None:
             return self._timeless(line)
         self._at = self._last_at = at
@@ -223,11 +235,10 @@ class Interpreter:
         session = self._own_session()
         if session and session != self._session and line.is_sidechain is not True and not self._is_copied():
             self._session = session
-            claimed = as_text(line.session_id)
             self._add("session_started", activity_id("session", session, "started"), {
                 "session_id": session, "event_type": "start", "entrypoint": as_text(line.entrypoint),
                 "permission_mode": as_text(line.permission_mode),
-                "forked_from": None if claimed == session else claimed,
+                "forked_from": self._forked_from,
             })  # fmt: skip
 
     def _response(self, line: Line, message: dict[str, Any], request: Any, sidechain: Any, at: Any = None) -> None:
@@ -305,7 +316,7 @@ class Interpreter:
                 })  # fmt: skip
             case "api_error":
                 error = line.error if isinstance(line.error, dict) else {}
-                self._add("api_request_failed", self._line_id(), {
+                self._add("api_request_failed", self._failure_id(error.get("requestId")), {
                     "request_id": as_text(error.get("requestId")), "status": as_count(error.get("status")),
                     "error_type": _error_type(error), "error": shorten(as_text(error.get("message")) or ""),
                     "retry_attempt": as_count(line.retry_attempt), "retry_in_ms": as_number(line.retry_in_ms),
@@ -366,7 +377,7 @@ class Interpreter:
 
     def _api_error(self, line: Line, message: dict[str, Any]) -> None:
         text = "\n".join(t for block in _blocks(message) if (t := as_text(block.get("text"))))
-        self._add("api_request_failed", self._line_id(), {
+        self._add("api_request_failed", self._failure_id(line.request_id), {
             "request_id": as_text(line.request_id), "status": as_count(line.api_error_status),
             "error_type": as_text(line.error), "error": shorten(text),
         })  # fmt: skip
@@ -516,13 +527,17 @@ class Interpreter:
             return activity_id("content", sha256(self._raw).hexdigest())
         return activity_id(kind, uuid)
 
+    def _failure_id(self, request: Any) -> str:
+        """Telemetry knows a failed request by its id; a connection that never came about has none."""
+        return activity_id("failure", request) if as_text(request) else self._line_id()
+
     def _own_session(self) -> str | None:
-        """The session it happened in: for a response copied into a fork, the origin's."""
-        return as_text(self._line.request_session_id) or self._session_id
+        """The session it happened in: for a line copied into a fork, the origin's."""
+        return as_text(self._line.request_session_id) or self._origin or self._session_id
 
     def _is_copied(self) -> bool:
-        """A line older than one already read stands in a fork's copy of its origin."""
-        return as_text(self._line.request_session_id) is not None
+        """A fork's copy of its origin's line: session id and prompt id are rewritten and say nothing true."""
+        return self._own_session() != self._session_id
 
     def _response_text(self, key: str, line: Line, message: dict[str, Any]) -> str:
         texts = [t for b in _blocks(message) if b.get("type") == "text" and (t := as_text(b.get("text")))]

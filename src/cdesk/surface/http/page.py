@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -137,7 +138,15 @@ class PageRoutes:
     # -- the way in ------------------------------------------------------------------------------------------------
 
     async def _key(self, request: Request) -> Response:
-        return _json({"path": f"/login?key={self._visits.new_key()}", "seconds": KEY_SECONDS_MAX})
+        """Somebody is about to look: the files of the warehouse are read into memory meanwhile."""
+        answer = _json({"path": f"/login?key={self._visits.new_key()}", "seconds": KEY_SECONDS_MAX})
+        answer.background = BackgroundTask(self._warm)
+        return answer
+
+    def _warm(self) -> None:
+        self._memory.recall(
+            ("overview", DAYS[1], SERIES[0], "UTC", None), lambda: self._pages.overview(DAYS[1], SERIES[0], "UTC")
+        )
 
     async def _login(self, request: Request) -> Response:
         answer = RedirectResponse("/", 303, {**HEADERS, "Cache-Control": "no-store"})
