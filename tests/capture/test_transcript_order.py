@@ -80,7 +80,8 @@ def test_every_file_twice(tree: str, in_order: Callable[[str], list[Any]], opene
 def test_half_a_file_now_and_half_later(
     tree: str, in_order: Callable[[str], list[Any]], opened: Opened, tmp_path: Path
 ) -> None:
-    """Cut anywhere, in the middle of a line too; the reader goes on from its bookmark, in a new process."""
+    """Cut anywhere, in the middle of a line too; the reader goes on from its bookmark, in a new process. (Not within
+    what a fork copied: that it was copied is said by marks further down, and Claude Code writes it at once.)"""
     originals = list(find(shared_data(tree)))
     copy = Path(shutil.copytree(shared_data(tree), tmp_path / "copy"))
     chance = random.Random(tree)
@@ -89,7 +90,10 @@ def test_half_a_file_now_and_half_later(
     for path in find(copy):
         content = path.read_bytes()
         cuts[path] = content
-        path.write_bytes(content[: chance.randint(0, len(content))])
+        copied = content.rfind(b'"requestSessionId"')
+        path.write_bytes(
+            content[: chance.randint(max(0, content.find(b"\n", copied)) if copied > 0 else 0, len(content))]
+        )
     house.take_new(cuts)
     for path, content in cuts.items():
         with path.open("ab") as file:
@@ -117,6 +121,9 @@ def test_a_fork_beside_its_origin(opened: Opened) -> None:
     separate = [{row["activity_id"] for row in house.rows()} for house in alone]
     assert {row["activity_id"] for row in tables[0]} == separate[0] | separate[1]
     assert separate[0] & separate[1], "the fork repeats nothing: this recording proves nothing"
+    origin = next(path.stem for path in files if b'"requestSessionId"' not in path.read_bytes())
+    shared = [row for row in tables[0] if row["activity_id"] in separate[0] & separate[1]]
+    assert {row["_session_id"] for row in shared} == {origin}
 
 
 @pytest.mark.parametrize("tree", TREES)

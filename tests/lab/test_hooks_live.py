@@ -141,7 +141,7 @@ def test_every_tool_call_is_one_row_of_hook_and_transcript(cdesk: Cdesk, tmp_pat
     ended = cdesk.rows("SELECT count(*) FROM CLAUDE_STREAM_V2 WHERE activity = 'session_ended'")[0][0]
     assert ended >= len(session.exit_statuses)
     alone = cdesk.rows("SELECT count(*) FROM CLAUDE_STREAM_V2 WHERE activity = 'user_asked' AND _source = 'hook'")
-    assert alone == [[0]] or scenario == "resume"  # a fork copies prompts under its own prompt id
+    assert alone == [[0]]
     failures = cdesk.rows("SELECT count(*) FROM CLAUDE_STREAM_V2 WHERE activity = 'hook_ran' AND feature_json.outcome::VARCHAR LIKE '%error%'")  # fmt: skip
     assert failures == [[0]]
 

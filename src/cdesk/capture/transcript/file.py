@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -70,12 +71,13 @@ class TranscriptFile:
         with self.path.open("rb") as file:
             start = self._resume(file, bookmark)
             interpreter = Interpreter(self.path, self._person, self._prices, start.thread)
+            marks = _marks(file, start.offset)
             file.seek(start.offset)
             offset = start.offset
             for lines, letters, size in _blocks(file, start.offset, self.name):
                 chunk = Chunk(rejected=letters, lines=len(lines) + len(letters), bytes=size)
-                for (line, at), origin in zip(lines, _origins(lines), strict=True):
-                    reason = interpreter.feed(line, origin)
+                for line, at in lines:
+                    reason = interpreter.feed(line, _origin(marks, at))
                     if reason is not None:
                         chunk.rejected.append(DeadLetter(reason=reason, source=self.name, offset=at, line=line))
                 offset += size
@@ -92,20 +94,35 @@ class TranscriptFile:
         return Bookmark(0, _digest(head), len(head))
 
 
-def _origins(lines: list[tuple[bytes, int]]) -> list[str | None]:
-    """For each line, the session it was copied from: a fork begins with its origin's lines, and newer versions mark
-    the responses among them; what stands before a mark was copied with it."""
-    origins: list[str | None] = [None] * len(lines)
-    origin: str | None = None
-    for index in range(len(lines) - 1, -1, -1):
-        if _COPY_MARK in lines[index][0] and (mark := _COPIED_FROM.search(lines[index][0])):
-            origin = mark[1].decode("utf-8", "replace")
-        origins[index] = origin
-    return origins
+def _marks(file: BinaryIO, offset: int) -> list[tuple[int, str]]:
+    """Where responses stand that were copied from another session, and from which.
+
+    A fork begins with its origin's lines, and newer versions mark the responses among them; what stands before a mark
+    was copied with it. So the whole rest of the file is looked through first, whatever the pieces it is read in."""
+    file.seek(offset)
+    marks: list[tuple[int, str]] = []
+    rest, at = b"", offset
+    while block := file.read(BLOCK_BYTES):
+        data = rest + block
+        if _COPY_MARK in data:
+            for found in _COPIED_FROM.finditer(data):
+                mark = (at + found.start(), found[1].decode("utf-8", "replace"))
+                if not marks or marks[-1][0] < mark[0]:
+                    marks.append(mark)
+        rest = data[-_MARK_BYTES_MAX:]
+        at += len(data) - len(rest)
+    return marks
+
+
+def _origin(marks: list[tuple[int, str]], at: int) -> str | None:
+    """The session that the line at this offset was copied from."""
+    index = bisect_left(marks, (at, ""))
+    return marks[index][1] if index < len(marks) else None
 
 
 _COPY_MARK = b'"requestSessionId"'
-_COPIED_FROM = re.compile(_COPY_MARK + rb':\s*"([^"\\]+)"')
+_COPIED_FROM = re.compile(_COPY_MARK + rb':\s*"([^"\\]{1,200})"')
+_MARK_BYTES_MAX = 256
 
 
 def _blocks(file: BinaryIO, offset: int, name: str) -> Iterator[tuple[list[tuple[bytes, int]], list[DeadLetter], int]]:
