@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: up down test lint format web bench bench-import bench-usage chaos lock wheel clean
+.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp chaos lock wheel clean
 
 up: $(VENV)/.installed
 	$(BIN)/cdesk up --detach
@@ -23,7 +23,13 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-import bench-usage
+web: $(VENV)/.installed-dev
+	$(BIN)/python hatch_build.py
+
+bench: bench-import bench-usage bench-redaction bench-page bench-hook
+
+bench-redaction bench-page bench-hook bench-otlp: bench-%: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/$*.py
 
 bench-import: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/import_rate.py

@@ -76,7 +76,9 @@ def made_up(megabytes: int) -> Path:
         project = PROJECTS[number % len(PROJECTS)]
         task = project.tasks[number // len(PROJECTS) % len(project.tasks)]
         at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number % 7000, minutes=number % 60)
-        for path, content in scene.work(project, task, number, at, Random(f"benchmark {number}"), padding=PADDING).files():
+        for path, content in scene.work(
+            project, task, number, at, Random(f"benchmark {number}"), padding=PADDING
+        ).files():
             written += _put(folder / "projects" / path, content)
         number += 1
     (folder / "complete").touch()
@@ -153,7 +155,8 @@ def insert(database: Path, paths: list[Path], how: str) -> None:
             )  # fmt: skip
         elif how == "read_text":
             connection.execute(
-                "INSERT INTO lines SELECT unnest(string_split(rtrim(content, chr(10)), chr(10))) FROM read_text($1)", [names]
+                "INSERT INTO lines SELECT unnest(string_split(rtrim(content, chr(10)), chr(10))) FROM read_text($1)",
+                [names],
             )
         else:
             for batch in _batches(paths):
@@ -245,7 +248,9 @@ def main() -> None:
     if given.inserts:
         inserts(tree)
         return
-    print(f"{tree.files:,} files, {tree.lines:,} lines, {tree.megabytes:,} MB, mean line {tree.megabytes * 1e6 / tree.lines:,.0f} B")
+    print(
+        f"{tree.files:,} files, {tree.lines:,} lines, {tree.megabytes:,} MB, mean line {tree.megabytes * 1e6 / tree.lines:,.0f} B"
+    )
     print(f"{'':8}{'seconds':>9}{'CPU s':>9}{'MB/s':>9}{'lines/s':>10}{'peak MB':>9}")
     rounds: list[tuple[Run, Run]] = []
     for _ in range(given.rounds):

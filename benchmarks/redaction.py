@@ -195,10 +195,7 @@ def _loop(name: str, engine: str, patterns: Sequence[str], texts: Sequence[bytes
 
 def _keyword_loop(texts: Sequence[bytes]) -> Speed:
     """What upstream does, in `re`: one case-blind keyword search a rule, then the rule."""
-    rules = [
-        ([word.lower().encode() for word in words], re.compile(for_re(p)).search)
-        for p, words in rules_keywords()
-    ]
+    rules = [([word.lower().encode() for word in words], re.compile(for_re(p)).search) for p, words in rules_keywords()]
 
     def flags(text: bytes) -> bool:
         lowered = text.lower()

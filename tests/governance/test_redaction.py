@@ -193,16 +193,12 @@ class TestJson:
         assert isinstance(clean, dict)
         assert MARK.fullmatch(str(clean[name]))
 
-    @pytest.mark.parametrize(
-        "value", ["", "no", "true", "null", "${PASSWORD}", "<password>", "********", "changeme"]
-    )
+    @pytest.mark.parametrize("value", ["", "no", "true", "null", "${PASSWORD}", "<password>", "********", "changeme"])
     def test_a_trivial_value_under_a_secret_name_stays(self, value: str) -> None:
         """Nothing to protect."""
         assert redactor.json({"password": value}) == {"password": value}
 
-    @pytest.mark.parametrize(
-        "name", ["nextPageToken", "public_key", "csrf_token", "input_tokens_details", "keyboard"]
-    )
+    @pytest.mark.parametrize("name", ["nextPageToken", "public_key", "csrf_token", "input_tokens_details", "keyboard"])
     def test_names_that_only_sound_secret_stay(self, name: str) -> None:
         """A page token opens nothing."""
         assert redactor.json({name: "ordinary value"}) == {name: "ordinary value"}
@@ -240,9 +236,7 @@ class TestLine:
     def test_a_secret_split_by_escapes_is_found(self) -> None:
         """A PEM block in JSON has backslash-n between its lines."""
         raw = json.dumps({"content": f"x\n{PEM}\ny"}).encode()
-        assert re.fullmatch(
-            r"x\n\[redacted:private-key:\w{8}\]\ny", json.loads(redactor.line(raw))["content"]
-        )
+        assert re.fullmatch(r"x\n\[redacted:private-key:\w{8}\]\ny", json.loads(redactor.line(raw))["content"])
 
     def test_unicode_escapes_hide_nothing(self) -> None:
         """JSON may write any letter as \\uXXXX."""
@@ -272,18 +266,12 @@ class TestLine:
 
 STRINGS = st.one_of(
     st.text(max_size=30),
-    st.sampled_from(
-        [AWS, GITHUB, PEM, "hunter2", "a=b", 'q"\\\n', "password", "--token", "x" * 12, "token: ab12cd34"]
-    ),
+    st.sampled_from([AWS, GITHUB, PEM, "hunter2", "a=b", 'q"\\\n', "password", "--token", "x" * 12, "token: ab12cd34"]),
     st.sampled_from([text for text, _ in FOUND]),
 )
-KEYS = st.one_of(
-    st.sampled_from(["password", "api_key", "text", "token", "auth", "secrets"]), st.text(max_size=8)
-)
+KEYS = st.one_of(st.sampled_from(["password", "api_key", "text", "token", "auth", "secrets"]), st.text(max_size=8))
 VALUES: st.SearchStrategy[JsonValue] = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), STRINGS
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), STRINGS),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
     max_leaves=12,
 )
@@ -384,21 +372,15 @@ class TestQuality:
 
     def test_at_most_1_percent_of_the_must_not_find_texts_raise_their_rule(self) -> None:
         """Texts that only upstream's lists of known strings keep clean are left out: no shape tells them apart."""
-        cases = [
-            case for case in vectors() if not case["expected"] and not case["clean_only_with_rule_allowlist"]
-        ]
-        raised = [
-            case["text"] for case in cases if f"[redacted:{case['rule']}:" in redactor.text(case["text"])
-        ]
+        cases = [case for case in vectors() if not case["expected"] and not case["clean_only_with_rule_allowlist"]]
+        raised = [case["text"] for case in cases if f"[redacted:{case['rule']}:" in redactor.text(case["text"])]
         assert len(raised) <= len(cases) * 0.01, raised
 
     def test_transcripts_come_through_nearly_unmarked(self) -> None:
         """On real transcripts fewer than one line in two hundred changes, and every line stays JSON."""
         if not TRANSCRIPTS.exists():
             pytest.skip(f"the transcripts are not at {TRANSCRIPTS}")
-        lines = [
-            line for path in TRANSCRIPTS.rglob("*.jsonl") for line in path.read_bytes().splitlines() if line
-        ]
+        lines = [line for path in TRANSCRIPTS.rglob("*.jsonl") for line in path.read_bytes().splitlines() if line]
         changed = [clean for line in lines if (clean := redactor.line(line)) is not line]
         assert len(changed) <= len(lines) / 200
         assert all(json.loads(line) for line in changed)

@@ -79,7 +79,8 @@ def test_any_month_shows_everything(tmp_path: Path) -> None:
         sample.write(folder, NOW + timedelta(days=start))
         lines = _lines(folder)
         marks = {
-            line.get("subtype") or line.get("attachment", {}).get("type") or line.get("toolDenialKind") or "" for line in lines
+            line.get("subtype") or line.get("attachment", {}).get("type") or line.get("toolDenialKind") or ""
+            for line in lines
         }
         assert {"compact_boundary", "api_error", "turn_duration", "hook_success", "user-rejected"} <= marks
         assert any("requestSessionId" in line for line in lines), "a fork"
@@ -110,7 +111,10 @@ def test_usage_has_a_price_for_everything(app: App, imported: Imported) -> None:
 
 def test_claude_codes_own_totals_agree_with_the_price_book(app: App, imported: Imported) -> None:
     """What `cost-state` lines say is what the responses cost."""
-    own = _ask(app, "SELECT sum(CAST(feature_json.total_cost_usd AS DOUBLE)) FROM CLAUDE_STREAM_V2 WHERE activity = 'session_totalled'")
+    own = _ask(
+        app,
+        "SELECT sum(CAST(feature_json.total_cost_usd AS DOUBLE)) FROM CLAUDE_STREAM_V2 WHERE activity = 'session_totalled'",
+    )
     assert own[0][0] == pytest.approx(app.usages.report("daily").totals.total_cost, rel=1e-6)
 
 
@@ -181,7 +185,9 @@ def test_there_are_about_forty_sessions_in_three_projects(folder: Path) -> None:
 def test_every_view_answers_whole_within_the_memory_of_the_service(tmp_path: Path) -> None:
     """SELECT * of each view, on the memory that the service allows its warehouse."""
     sample.write(tmp_path / "claude", NOW)
-    app = App(Home(tmp_path / "home"), Settings(), {"CLAUDE_CONFIG_DIR": str(tmp_path / "claude"), "HOME": str(tmp_path)})
+    app = App(
+        Home(tmp_path / "home"), Settings(), {"CLAUDE_CONFIG_DIR": str(tmp_path / "claude"), "HOME": str(tmp_path)}
+    )
     try:
         app.import_transcripts([tmp_path / "claude"])
         views = app.warehouse.query("SELECT view_name FROM duckdb_views() WHERE NOT internal").rows

@@ -167,11 +167,14 @@ def test_a_flattened_bind_feeds_a_batch(warehouse: duckdb.DuckDBPyConnection) ->
 
 def test_merge_sets_columns_of_the_target(warehouse: duckdb.DuckDBPyConnection) -> None:
     """Snowflake lets the target's name stand before its columns."""
-    ask(warehouse, """
+    ask(
+        warehouse,
+        """
         MERGE INTO T AS t USING (SELECT column1 AS k FROM VALUES (1), (9)) AS s ON t.k = s.k
         WHEN MATCHED THEN UPDATE SET t.f = PARSE_JSON('5')
         WHEN NOT MATCHED THEN INSERT (k, f) VALUES (s.k, PARSE_JSON('6'))
-    """)
+    """,
+    )
     assert ask(warehouse, "SELECT k, f::INTEGER FROM T WHERE k IN (1, 9) ORDER BY k") == [(1, 5), (9, 6)]
 
 

@@ -193,7 +193,9 @@ def test_an_unpriced_answer_is_counted_not_priced(warehouse: Warehouse) -> None:
     warehouse.record("claude_responded", model="new", total_tokens=10, is_counted=False)
     row = warehouse.row("SELECT * FROM V_EXECUTIVE_SUMMARY")
     assert (row["unpriced_responses"], row["total_cost_usd"], row["total_tokens_consumed"]) == (1, None, 10)
-    warehouse.record("claude_responded", model="old", total_tokens=5, is_counted=True, cost_usd=0.123456789, cost=0.123456789)
+    warehouse.record(
+        "claude_responded", model="old", total_tokens=5, is_counted=True, cost_usd=0.123456789, cost=0.123456789
+    )
     row = warehouse.row("SELECT * FROM VW_PRODUCT_METRICS")
     assert (row["unpriced_responses"], row["total_cost_usd"], row["total_tokens"]) == (1, 0.123456789, 15)
     costs = warehouse.rows("SELECT estimated_cost_usd, is_unpriced FROM VW_LLM_EVENTS ORDER BY ALL")
@@ -304,7 +306,12 @@ def test_projects_count_what_was_changed(warehouse: Warehouse) -> None:
     warehouse.record("tool_called", tool_name="Edit", cost=0.5, also=where)
     rows = {row["git_branch"]: row for row in warehouse.rows("SELECT * FROM V_PROJECT_ACTIVITY")}
     main = rows["main"]
-    assert (main["total_activities"], main["tool_calls"], main["file_operations"], main["files_touched"]) == (4, 1, 3, 2)
+    assert (main["total_activities"], main["tool_calls"], main["file_operations"], main["files_touched"]) == (
+        4,
+        1,
+        3,
+        2,
+    )
     assert (main["total_lines_modified"], main["project_cost"], rows[None]["file_operations"]) == (11, 0.5, 1)
     files = warehouse.rows("SELECT operation_category, bytes_changed, file_link FROM VW_FILE_EVENTS ORDER BY ALL")
     assert [tuple(row.values()) for row in files] == [

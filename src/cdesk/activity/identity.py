@@ -11,6 +11,7 @@ RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons f
     tool        tool_use_id
     file        tool_use_id + path
     prompt      line uuid                        also: prompt id (all that a hook knows)
+    injected    session + text of a task notification (all that a hook knows of it; a transcript: its line uuid)
     session     session id + what happened to it
     agent       subagent id + what happened to it
     line        line uuid                        every other threaded line

@@ -14,7 +14,8 @@ Append      write(2), then fdatasync(2), then "ok". The folder entry was synced 
 Order       per producer: its segments' names only grow. Between producers: by segment name.
 Offsets     `offsets/<consumer>.json`: bytes read of each segment, replaced atomically and synced after the
             consumer's own commit. A consumer that dies in between reads some lines again; identity makes that
-            harmless. A segment is deleted when every consumer has passed its end and its writer is gone.
+            harmless. A segment is deleted when every consumer has passed its end and its writer is gone; a
+            consumer counts from its first read on, until its file is removed.
 Recovery    there is none to run: a reader takes whole lines that prove themselves. Behind a dead writer, a tail
             without newline was never acknowledged and is passed over; a damaged line in the middle goes to the
             dead letters with its position and reason, and reading continues at the next newline.

@@ -82,10 +82,17 @@ def _aside(t: Transcript, number: int) -> None:
         case 2:
             t.use("Read", {"file_path": f"{folder}/TODO"}, Failure(f"File does not exist: {folder}/TODO"))
         case 4:
-            t.use(f"mcp__{t.project.mcp[0]}__{t.project.mcp[1]}", dict(t.project.mcp[2]), Failure("the server did not answer within 5 s"))
+            t.use(
+                f"mcp__{t.project.mcp[0]}__{t.project.mcp[1]}",
+                dict(t.project.mcp[2]),
+                Failure("the server did not answer within 5 s"),
+            )
         case 6:
             t.write(f"{folder}/{t.project.notes}", f"# {t.project.name}\n\n{t.project.about.capitalize()}.\n")
-            t.write(f"{folder}/{t.project.notes}", f"# {t.project.name}\n\n{t.project.about.capitalize()}.\n\n## What changed\n")
+            t.write(
+                f"{folder}/{t.project.notes}",
+                f"# {t.project.name}\n\n{t.project.about.capitalize()}.\n\n## What changed\n",
+            )
 
 
 def _review(t: Transcript, task: Task) -> tuple[File, ...]:
@@ -178,4 +185,3 @@ def errand(project: Project, task: Task, number: int, at: datetime, rng: Random)
     t.end_turn(begun)
     t.close(f"Changelog: {task.title}", "changelog")
     return Session(t)
-

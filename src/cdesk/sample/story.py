@@ -165,9 +165,15 @@ ROOKERY = Project(
 PROJECTS = (LADLE, CLOUDPEEK, ROOKERY)
 
 AFTERTHOUGHTS: tuple[tuple[str, str], ...] = (
-    ("Why did you choose that over the simpler way?", "The simpler way fails for the empty case, which the tests now cover."),
+    (
+        "Why did you choose that over the simpler way?",
+        "The simpler way fails for the empty case, which the tests now cover.",
+    ),
     ("Add a line about it to the notes.", "Added under “What changed”."),
-    ("Is there anything else in that file you would tidy?", "Two names: `tmp` hides what it holds, and `do_it` should be `apply`."),
+    (
+        "Is there anything else in that file you would tidy?",
+        "Two names: `tmp` hides what it holds, and `do_it` should be `apply`.",
+    ),
     ("Good. Commit it, please.", "Committed with a one-line message."),
     ("Run everything once more.", "All green."),
     ("Could this be slow for large inputs?", "It is linear; a thousand entries take under a millisecond."),

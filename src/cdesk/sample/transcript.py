@@ -81,7 +81,9 @@ class Transcript:
 
     def command(self, name: str, output: str) -> None:
         """A slash command with its output."""
-        self.ask(f"<command-name>/{name}</command-name>\n<command-message>{name}</command-message>\n<command-args></command-args>")
+        self.ask(
+            f"<command-name>/{name}</command-name>\n<command-message>{name}</command-message>\n<command-args></command-args>"
+        )
         self.say(f"<local-command-stdout>{output}</local-command-stdout>")
 
     # -- what Claude does --------------------------------------------------------------------------------------
@@ -114,7 +116,9 @@ class Transcript:
         self.result(call, asked, result, details, ms=ms, **more)
         return call
 
-    def result(self, call: str, asked: str, result: str | Failure, details: Any = None, *, ms: int = 0, **more: Any) -> None:
+    def result(
+        self, call: str, asked: str, result: str | Failure, details: Any = None, *, ms: int = 0, **more: Any
+    ) -> None:
         ms = ms or self.rng.randint(15, 240)
         self.tool_ms += ms
         self.at += timedelta(milliseconds=ms)
@@ -147,7 +151,13 @@ class Transcript:
     def read(self, path: str) -> None:
         lines = self.files[path].splitlines()
         numbered = "\n".join(f"{number}\t{line}" for number, line in enumerate(lines, 1))
-        file = {"filePath": path, "content": self.files[path], "numLines": len(lines), "startLine": 1, "totalLines": len(lines)}
+        file = {
+            "filePath": path,
+            "content": self.files[path],
+            "numLines": len(lines),
+            "startLine": 1,
+            "totalLines": len(lines),
+        }
         self.use("Read", {"file_path": path}, numbered, {"type": "text", "file": file})
 
     def edit(self, path: str, old: str, new: str, words: str = "") -> None:
@@ -183,7 +193,9 @@ class Transcript:
         self.state("permission-mode", permissionMode="acceptEdits")
         self.attach("hook_success", hookName=f"SessionStart:{source}", hookEvent="SessionStart", toolUseID=self.uuid(), content="",
                     stdout="", stderr="", exitCode=0, command="greet", durationMs=self.rng.randint(20, 90))  # fmt: skip
-        self.attach("environment", snapshot={"workingDirectory": self.project.folder, "isGitRepo": True, "platform": "linux"})
+        self.attach(
+            "environment", snapshot={"workingDirectory": self.project.folder, "isGitRepo": True, "platform": "linux"}
+        )
         self.attach("date", date=self.at.date().isoformat())
 
     def attach(self, kind: str, **fields: Any) -> None:
@@ -191,7 +203,9 @@ class Transcript:
 
     def end_turn(self, since: datetime) -> None:
         took = round((self.at - since).total_seconds() * 1000)
-        self.threaded("system", {"subtype": "turn_duration", "durationMs": took, "messageCount": len(self.lines), "isMeta": False})
+        self.threaded(
+            "system", {"subtype": "turn_duration", "durationMs": took, "messageCount": len(self.lines), "isMeta": False}
+        )
 
     def fail_request(self, attempt: int, retry_in_ms: int) -> None:
         """An overloaded API, which the program tries again."""
@@ -205,7 +219,12 @@ class Transcript:
 
     def give_up(self, words: str) -> None:
         """The line that stands where a response should be when the API refused for good."""
-        nothing = {"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+        nothing = {
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+        }
         message = {"id": self.uuid(), "model": "<synthetic>", "role": "assistant", "stop_reason": "stop_sequence",
                    "stop_sequence": "", "type": "message", "usage": nothing, "content": [text(words)]}  # fmt: skip
         self.threaded("assistant", {

@@ -290,9 +290,11 @@ class Interpreter:
         kind = _prompt_kind(line, text)
         prompt_id = as_text(line.prompt_id)
         if kind not in ("human", "command", "bash"):
-            self._add("message_injected", self._line_id(), {
+            session = self._own_session()
+            told = kind == "task_notification" and session is not None
+            self._add("message_injected", self._line_id("prompt" if told else "line"), {
                 "kind": kind, "text": shorten(text), "length": len(text), "prompt_id": prompt_id,
-            })  # fmt: skip
+            }, also=activity_id("injected", session or "", text_hash(text)) if told else None)  # fmt: skip
             return
         command = _COMMAND.search(text) if kind == "command" else None
         self._add("user_asked", self._line_id("prompt"), {

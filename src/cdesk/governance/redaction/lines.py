@@ -94,9 +94,7 @@ def _step(levels: list[_Level], bracket: bytes) -> None:
         levels.pop()
 
 
-def _string(
-    string: bytes, is_key: bool, level: _Level, redact: Callable[[str | None, str], str]
-) -> bytes | None:
+def _string(string: bytes, is_key: bool, level: _Level, redact: Callable[[str | None, str], str]) -> bytes | None:
     text = _loaded(string)
     redacted = redact(None if is_key else level.key, text)
     if is_key:

@@ -20,9 +20,7 @@ class Marker:
 
     def __init__(self, key: bytes, names: Iterable[str]) -> None:
         if len(key) < KEY_BYTES_MIN:
-            raise ValueError(
-                f"redaction key has {len(key)} bytes, needs at least {KEY_BYTES_MIN}; make a longer one"
-            )
+            raise ValueError(f"redaction key has {len(key)} bytes, needs at least {KEY_BYTES_MIN}; make a longer one")
         self._key = key
         known = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
         self._mark = re.compile(rf"\[redacted:(?:{known}):[0-9a-f]{{{FINGERPRINT_BYTES * 2}}}\]".encode())

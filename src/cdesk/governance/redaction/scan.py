@@ -29,9 +29,7 @@ class Scanner:
         self._patterns = [compiled(rule.pattern) for rule in self._rules]
         self._set = compiled_set([rule.pattern for rule in self._rules if not rule.gated])
         self._gated = [index for index, rule in enumerate(self._rules) if rule.gated]
-        self._gate = any_word(
-            [word.decode() for index in self._gated for word in self._rules[index].keywords]
-        )
+        self._gate = any_word([word.decode() for index in self._gated for word in self._rules[index].keywords])
 
     def sees(self, text: bytes) -> bool:
         """Whether any rule can match in the text; False means there is nothing to redact."""

@@ -26,7 +26,7 @@ from cdesk.errors import WarehouseError
 from cdesk.warehouse.duckdb.known import Known
 from cdesk.warehouse.warehouse import STREAM, Merged
 
-ALIASED = frozenset({"claude_responded", "user_asked"})
+ALIASED = frozenset({"claude_responded", "user_asked", "message_injected"})
 """Activities that sources know by different names."""
 
 _COLUMNS = (
@@ -61,7 +61,7 @@ SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, acti
  WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"""
 _ALIASED = _KNOWN.replace(
     "activity_id IN (SELECT unnest($ids::UUID[]))",
-    """activity IN ('claude_responded', 'user_asked')
+    """activity IN ('claude_responded', 'user_asked', 'message_injected')
    AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""",
 )
 _DELETE = f"DELETE FROM {STREAM} WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"
