@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdesk import config, observe
 from cdesk.activity.pricing import PriceBook
@@ -42,6 +42,7 @@ CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 BULK_BYTES_MIN = 16 * 1024 * 1024
 COMPACT_AFTER_IDLE_S = 5.0
+COMPLETENESS_SECONDS = 30.0
 COMPACT_ROWS_MIN = 20_000
 
 
@@ -116,6 +117,7 @@ class App(Producer):
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
+        self._completeness: tuple[float, list[tuple[Any, ...]]] | None = None
 
     @cached_property
     def backfill(self) -> Backfill:
@@ -159,6 +161,15 @@ class App(Producer):
 
     def depth(self) -> Depth:
         return self.reader.depth(self.clock.now_ns() / 1e9)
+
+    def completeness(self) -> list[tuple[Any, ...]]:
+        """Rows of V_COMPLETENESS_OVERALL, at most COMPLETENESS_SECONDS old: the view reads the whole stream."""
+        now = self.clock.monotonic()
+        if self._completeness is None or now - self._completeness[0] > COMPLETENESS_SECONDS:
+            columns = "source, sessions, facts, seen, missed, repaired, completeness_pct"
+            found = self.warehouse.query(f"SELECT {columns} FROM V_COMPLETENESS_OVERALL ORDER BY source").rows
+            self._completeness = (now, found)
+        return self._completeness[1]
 
     def query_id(self) -> str:
         """Time-ordered, so that the query log reads in order."""

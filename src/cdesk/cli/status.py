@@ -78,6 +78,11 @@ def sentences(status: dict[str, Any]) -> str:
     lines.append(f"queue       {waiting if queue['bytes'] else 'empty, everything is in the warehouse'}")
     if queue["dead_letters"]:
         lines.append(f"set aside   {queue['dead_letters']:,} lines that could not be read: `cdesk doctor`")
+    for source in status.get("completeness", ()):
+        repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
+        lines.append(
+            f"{source['source']:<11} saw {source['completeness_pct']:g} % of {source['facts']:,} facts{repaired}"
+        )
     backfill = status.get("backfill")
     if backfill and not backfill["done"]:
         lines.append(f"back-fill   {backfill['files']:,} of {backfill['files_total']:,} transcripts")

@@ -34,6 +34,18 @@ class BackfillStatus(msgspec.Struct, frozen=True):
     done: bool
 
 
+class SourceStatus(msgspec.Struct, frozen=True):
+    """What one source saw of the facts it can see; repaired: those that only the transcripts brought back"""
+
+    source: str
+    sessions: int
+    facts: int
+    seen: int
+    missed: int
+    repaired: int
+    completeness_pct: float
+
+
 class Status(msgspec.Struct, frozen=True):
     """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
 
@@ -46,6 +58,7 @@ class Status(msgspec.Struct, frozen=True):
     warehouse: WarehouseStatus
     lag_s: float
     backfill: BackfillStatus | None = None
+    completeness: tuple[SourceStatus, ...] = ()
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -62,6 +75,13 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         warehouse=WarehouseStatus(app.warehouse.count(), app.warehouse.data_as_of()),
         lag_s=round(depth.oldest_age_s, 3),
         backfill=None if backfill is None else _backfill(backfill),
+        completeness=tuple(
+            SourceStatus(
+                source, int(sessions), int(facts), int(seen), int(missed), int(repaired), round(float(percent), 1)
+            )
+            for source, sessions, facts, seen, missed, repaired, percent in app.completeness()
+            if seen
+        ),
     )
 
 
