@@ -112,6 +112,7 @@ class App(Producer):
         self.uploader = Uploader(self.reader, self.warehouse, self.dead)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
+        self.environment = environment
         self.claude_dirs = _dirs(settings, environment)
         self._follower: Follower | None = None
         self._threads: list[threading.Thread] = []
@@ -156,7 +157,7 @@ class App(Producer):
             self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
         from cdesk.capture.follow import Follower
 
-        self._follower = Follower(self.claude_dirs, self.backfill, self.bookmarks)
+        self._follower = Follower(lambda: _dirs(self.settings, self.environment), self.backfill, self.bookmarks)
         self._thread("follow", self._follower.run)
 
     def depth(self) -> Depth:

@@ -7,6 +7,7 @@
     │   └── QueueFull         the disk budget is spent; try again later
     ├── WarehouseError        the warehouse refused
     │   ├── WarehouseBusy     another process owns the database file; try again later
+    │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
     │   └── QueryRefused      the SQL is not one read-only SELECT
     └── ServiceError          the running service could not be reached or said no
 
@@ -52,6 +53,12 @@ class WarehouseError(CdeskError):
 
 
 class WarehouseBusy(WarehouseError):
+    retryable = True
+
+
+class WarehouseUnready(WarehouseError):
+    """No space, a lost file, a database that wants to be restarted."""
+
     retryable = True
 
 

@@ -259,3 +259,11 @@ def _until(holds: object, seconds: float = 20.0) -> None:
 
 def _is_zombie(pid: int) -> bool:
     return " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_claude_code_used_for_the_first_time_while_we_run(cdesk: Cdesk) -> None:
+    """The folder that was not there at the start is found and followed."""
+    shutil.rmtree(cdesk.claude_dir)
+    assert "No Claude Code history was found" in cdesk.text("up", "--detach", "--port", "0")
+    shutil.copytree(shared_data("recordings/tools/projects"), cdesk.claude_dir / "projects")
+    _until(lambda: cdesk.json("status")["warehouse"]["activities"] > 40)

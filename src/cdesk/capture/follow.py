@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import watchfiles
 
+from cdesk import observe
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
+from cdesk.errors import CdeskError
 
 DEBOUNCE_MS = 200
 SWEEP_SECONDS = 60.0
+AGAIN_SECONDS = 3.0
 TRANSCRIPT = ".jsonl"
 
 
 class Follower:
-    """Watches `projects` folders. Change notices can be lost, so a sweep now and then looks at everything."""
+    """Watches `projects` folders. Change notices can be lost, so a sweep now and then looks at everything.
 
-    def __init__(self, claude_dirs: Iterable[Path], backfill: Backfill, bookmarks: Bookmarks) -> None:
-        self._dirs = list(claude_dirs)
+    `dirs` is asked again after every sweep: Claude Code may be used for the first time while we run.
+    """
+
+    def __init__(self, dirs: Callable[[], list[Path]], backfill: Backfill, bookmarks: Bookmarks) -> None:
+        self._dirs = dirs
         self._backfill = backfill
         self._bookmarks = bookmarks
         self._stop = threading.Event()
         self.progress = Progress()
 
     def run(self) -> None:
-        """Until `stop`."""
-        self._sweep()
-        roots = [root for root in self._dirs if root.is_dir()]
+        """Until `stop`. A failure (the queue is full, say) is told, and what was missed is read by the next sweep."""
+        while not self._stop.is_set():
+            try:
+                roots = self._dirs()
+                self._backfill.run(roots, self._bookmarks, resume=True)
+                self._watch(roots)
+            except (CdeskError, OSError) as error:
+                observe.event("warning", "follow_failed", error=str(error))
+                self._stop.wait(AGAIN_SECONDS)
+
+    def _watch(self, roots: list[Path]) -> None:
+        """Returns when it is time for a sweep."""
         if not roots:
-            self._stop.wait()
+            self._stop.wait(AGAIN_SECONDS)
             return
         for changes in watchfiles.watch(
             *roots,
@@ -46,8 +61,7 @@ class Follower:
         ):
             paths = sorted({path for _, path in changes})
             if not paths or any(not path.endswith(TRANSCRIPT) for path in paths):
-                self._sweep()  # what was written into a folder before it was watched is told by nobody
-                continue
+                return  # what was written into a folder before it was watched is told by nobody
             for path in paths:
                 if Path(path).is_file():
                     self._backfill.read(Path(path), self._bookmarks, self.progress)
@@ -55,9 +69,6 @@ class Follower:
 
     def stop(self) -> None:
         self._stop.set()
-
-    def _sweep(self) -> None:
-        self._backfill.run(self._dirs, self._bookmarks, resume=True)
 
 
 def _matters(change: watchfiles.Change, path: str) -> bool:

@@ -65,7 +65,7 @@ def file_changes(result: dict[str, Any]) -> list[FileChange]:
 
 def _edited_sizes(result: dict[str, Any]) -> Features:
     before, old = result.get("originalFile"), result.get("oldString")
-    if isinstance(before, str) and isinstance(old, str):
+    if isinstance(before, str) and isinstance(old, str) and old:
         times = -1 if result.get("replaceAll") is True else 1
         return {"bytes_after": _bytes(before.replace(old, str(result.get("newString") or ""), times))}
     if isinstance(result.get("updated_file"), str):
@@ -93,7 +93,11 @@ def measure(content: Any) -> tuple[int, str]:
         return 0, "none"
     if isinstance(content, str):
         return _bytes(content) or 0, "text"
-    kinds = {block.get("type") for block in content if isinstance(block, dict)} if isinstance(content, list) else set()
+    kinds = (
+        {as_text(block.get("type")) for block in content if isinstance(block, dict)}
+        if isinstance(content, list)
+        else set()
+    )
     if kinds == {"text"}:
         return sum(_bytes(block.get("text")) or 0 for block in content if isinstance(block, dict)), "text"
     return len(msgspec.json.encode(content)), "image" if "image" in kinds else "structured"

@@ -22,7 +22,7 @@ from cdesk.activity.catalog import complete
 from cdesk.activity.merge import fold, join
 from cdesk.activity.model import SCHEMA_VERSION, Activity, Features
 from cdesk.clock import Clock
-from cdesk.errors import WarehouseError
+from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.duckdb.known import Known
 from cdesk.warehouse.warehouse import STREAM, Merged
 
@@ -89,12 +89,6 @@ class _Fact:
             if self.name in ids:  # who knew the fact's first name still does
                 seen = msgspec.structs.replace(seen, activity_id=self.name)
         self.seen[activity.source] = seen
-
-
-class WarehouseUnready(WarehouseError):
-    """The engine cannot write now, whatever the data: no space, a lost file, a database that wants to be restarted."""
-
-    retryable = True
 
 
 _NOT_THE_DATA = (
