@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CLAUDE := $(CURDIR)/$(VENV)/claude/node_modules/@anthropic-ai/claude-code-linux-x64/claude
 
 .PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp chaos lock wheel clean
 
@@ -12,7 +13,7 @@ down: $(VENV)/.installed
 	$(BIN)/cdesk down
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -59,6 +60,7 @@ $(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	npm install --silent --no-fund --no-audit --prefix $(VENV)/ccusage ccusage@20.0.24 || echo "no ccusage: its comparison is skipped"
+	npm install --silent --no-fund --no-audit --prefix $(VENV)/claude @anthropic-ai/claude-code-linux-x64@2.1.330 || echo "no Claude Code: the tests with the real one are skipped"
 	touch $@
 
 clean:

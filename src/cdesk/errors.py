@@ -8,7 +8,7 @@
     ├── WarehouseError        the warehouse refused
     │   ├── WarehouseBusy     another process owns the database file; try again later
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
-    │   └── QueryRefused      the SQL is not one read-only SELECT
+    │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
     └── ServiceError          the running service could not be reached or said no
 
 `retryable` tells a mover whether the same call can succeed later.

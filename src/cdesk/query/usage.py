@@ -187,8 +187,14 @@ def parse_day(text: str) -> date:
         raise UsageError(f"{text!r} is not a date.", "Write it as 2026-11-23.") from None
 
 
+_FILES_OF_ZONES = ("localtime", "posix/", "right/", "posixrules")
+"""Names of files in a system's folder of zones that the warehouse does not know."""
+
+
 def _period(timezone: str, since: date | None, until: date | None) -> tuple[str, str, list[Any]]:
     try:
+        if timezone.startswith(_FILES_OF_ZONES):
+            raise ValueError
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(f"unknown time zone {timezone!r}.", "Use a name such as Europe/Berlin or UTC.") from None
@@ -198,7 +204,7 @@ def _period(timezone: str, since: date | None, until: date | None) -> tuple[str,
     if since is not None:
         conditions.append(f"{local} >= ?")
         parameters.append(since)
-    if until is not None:
+    if until is not None and until < date.max:
         conditions.append(f"{local} < ?")
         parameters.append(until + timedelta(days=1))
     return f"CAST({local} AS DATE)", " AND ".join(conditions), parameters

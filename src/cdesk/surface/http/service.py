@@ -8,9 +8,9 @@ comes from a web page of another origin, is refused before anything else is look
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -29,33 +30,15 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.query.usage import By
-from cdesk.surface.http import hooks, otlp
+from cdesk.surface.http import hooks, openapi, otlp
 from cdesk.surface.http import token as tokens
+from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.page import PageRoutes
 from cdesk.surface.status import Status, of_app
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
-ROWS_MAX = 10_000
 QUERY_SECONDS_MAX = 30.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
-class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    sql: str
-    rows_max: int = ROWS_MAX
-
-
-class ImportRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    dirs: list[str] | None = None
-
-
-class UsageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    by: By
-    since: date | None = None
-    until: date | None = None
-    timezone: str = "UTC"
-    prices: msgspec.Raw | None = None
 
 
 def create(
@@ -73,8 +56,9 @@ def create(
         Route("/v1/activities", routes.activities, methods=["POST"]),
         *hooks.routes(app),
         *otlp.routes(app),
+        *openapi.routes(port),
         *page.routes,
-    ], exception_handlers={CdeskError: _failed})  # fmt: skip
+    ], exception_handlers={CdeskError: _failed, HTTPException: _not_served, Exception: _broken})  # fmt: skip
     return Guarded(starlette, token, page.is_open, ingest_token(app.home.path))
 
 
@@ -128,16 +112,16 @@ class Routes:
         return _json(await run_in_threadpool(read))
 
     async def sql(self, request: Request) -> Response:
-        asked = _read(await request.body(), SqlRequest)
+        asked = _read(await _body(request), SqlRequest)
         answer = await run_in_threadpool(
             self._app.warehouse.ask, asked.sql, query_id=self._app.query_id(),
-            rows_max=max(1, asked.rows_max), seconds_max=QUERY_SECONDS_MAX,
+            rows_max=max(1, min(asked.rows_max, sys.maxsize)), seconds_max=QUERY_SECONDS_MAX,
         )  # fmt: skip
         return _json(answer_json(answer))
 
     async def usage(self, request: Request) -> Response:
-        asked = _read(await request.body(), UsageRequest)
-        prices = await run_in_threadpool(_prices, asked.prices) if asked.prices else None
+        asked = _read(await _body(request), UsageRequest)
+        prices = await run_in_threadpool(_prices, asked.prices) if asked.prices is not None else None
 
         def report() -> Any:
             return self._app.usages.report(
@@ -148,7 +132,7 @@ class Routes:
 
     async def import_(self, request: Request) -> Response:
         """NDJSON: progress as it goes, and the result as the last line."""
-        asked = _read(await request.body() or b"{}", ImportRequest)
+        asked = _read(await _body(request) or b"{}", ImportRequest)
         dirs = None if asked.dirs is None else [Path(path) for path in asked.dirs]
         return StreamingResponse(_import(self._app, dirs), media_type="application/x-ndjson")
 
@@ -188,6 +172,8 @@ def _import(app: App, dirs: list[Path] | None) -> Iterator[bytes]:
             told.put(_line({"result": result}))
         except CdeskError as error:
             told.put(_line({"error": str(error)}))
+        except (OSError, ValueError) as error:
+            told.put(_line({"error": f"a folder cannot be read: {error}."}))
         finally:
             told.put(None)
 
@@ -203,9 +189,9 @@ def _line(value: Any) -> bytes:
     return msgspec.json.encode(value) + b"\n"
 
 
-def _prices(raw: msgspec.Raw) -> PriceBook:
+def _prices(given: dict[str, Any]) -> PriceBook:
     with NamedTemporaryFile(suffix=".json") as file:
-        file.write(bytes(raw))
+        file.write(msgspec.json.encode(given))
         file.flush()
         try:
             return PriceBook.load(Path(file.name))
@@ -242,6 +228,19 @@ async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, CdeskError)
     status = 400 if error.exit_code == 2 else 503 if error.retryable or isinstance(error, QueueError) else 500
     return _error(507 if isinstance(error, QueueFull) else status, str(error))
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    """What no route takes, such as another method."""
+    assert isinstance(error, HTTPException)
+    answer = _error(error.status_code, f"{request.method} {request.url.path}: {error.detail}.")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """The error itself goes on to the log."""
+    return _error(500, "cdesk made a mistake here; its log says more.")
 
 
 def _error(status: int, message: str) -> Response:

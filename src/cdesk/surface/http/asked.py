@@ -1,0 +1,29 @@
+"""What the service is asked, as records: the bodies of its JSON routes."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from cdesk.query.usage import By
+
+ROWS_MAX = 10_000
+
+
+class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sql: str
+    rows_max: int = ROWS_MAX
+
+
+class ImportRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dirs: list[str] | None = None
+
+
+class UsageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: By
+    since: date | None = None
+    until: date | None = None
+    timezone: str = "UTC"
+    prices: dict[str, Any] | None = None

@@ -1,0 +1,402 @@
+"""`GET /openapi.json`: the whole service as OpenAPI 3.1, made from the records it reads and writes.
+
+    OPERATIONS ──▶ one entry for every mounted route and method (HEAD goes with GET); tests compare both ways
+    schemas    ──▶ msgspec's, of the Structs themselves; where an answer is built by hand, a Struct here says its shape
+
+OpenAPI 3.1 has no word for lines of NDJSON and for server-sent events: their bodies are text here, and what each line
+or event holds is named in the description and found under `components`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cdesk import __version__
+from cdesk.app import Imported
+from cdesk.capture.install import ROUTE as HOOK
+from cdesk.capture.intake import Receipt
+from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
+from cdesk.query.usage import Breakdown
+from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.page import Flow, Whole
+from cdesk.surface.status import Status
+
+PATH = "/openapi.json"
+JSON, NDJSON, EVENTS, HTML, TEXT = (
+    "application/json",
+    "application/x-ndjson",
+    "text/event-stream",
+    "text/html",
+    "text/plain",
+)
+PROTOBUF = "application/x-protobuf"
+
+Schema: TypeAlias = dict[str, Any]
+Door = Literal["open", "token", "ingest", "visit"]
+
+
+# -- the shape of what is built by hand ----------------------------------------------------------------------------
+
+
+class Error(msgspec.Struct, frozen=True):
+    """What happened, and what can be done about it."""
+
+    error: str
+
+
+class RpcStatus(msgspec.Struct, frozen=True):
+    """google.rpc.Status, as OTLP asks for."""
+
+    code: int
+    message: str
+
+
+class SqlAnswer(msgspec.Struct, frozen=True):
+    """Times as ISO 8601 in UTC, bytes as hex, integers beyond 2^53 and what is not finite as text."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    query_id: str
+
+
+class UsageTotals(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Sums over responses, dollars in totalCost; unpricedResponses is left out when it is 0."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    total_tokens: int
+    total_cost: float
+    unpriced_responses: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class UsageRow(UsageTotals, frozen=True, rename="camel", kw_only=True):
+    """Bears the one name it is by: date, week, month, sessionId, project, model or user."""
+
+    models_used: list[str]
+    model_breakdowns: list[Breakdown]
+    date: str | msgspec.UnsetType = msgspec.UNSET
+    week: str | msgspec.UnsetType = msgspec.UNSET
+    month: str | msgspec.UnsetType = msgspec.UNSET
+    session_id: str | msgspec.UnsetType = msgspec.UNSET
+    project: str | msgspec.UnsetType = msgspec.UNSET
+    model: str | msgspec.UnsetType = msgspec.UNSET
+    user: str | msgspec.UnsetType = msgspec.UNSET
+    project_path: str | msgspec.UnsetType | None = msgspec.UNSET
+    first_activity: str | msgspec.UnsetType = msgspec.UNSET
+    last_activity: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ToolRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    tool: str
+    calls: int
+    succeeded: int
+    failed: int
+    average_latency_ms: float | None
+    total_tokens: int
+    total_cost: float
+
+
+class UsageReport(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Rows under the name they are asked by, and their totals."""
+
+    totals: UsageTotals
+    excluded_responses: int | msgspec.UnsetType = msgspec.UNSET
+    daily: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    weekly: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    monthly: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    session: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    project: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    model: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    user: list[UsageRow] | msgspec.UnsetType = msgspec.UNSET
+    tool: list[ToolRow] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ImportProgress(msgspec.Struct, frozen=True):
+    bytes: int
+    bytes_total: int
+    files: int
+
+
+class ImportLine(msgspec.Struct, frozen=True):
+    """One of the three; result or error comes once, as the last line."""
+
+    progress: ImportProgress | msgspec.UnsetType = msgspec.UNSET
+    result: Imported | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class LoginLink(msgspec.Struct, frozen=True):
+    """path: of a login link, good once and for so many seconds"""
+
+    path: str
+    seconds: int
+
+
+class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """activity_id: any text, kept as the fact's identity · ts: ISO 8601, UTC where it names no offset"""
+
+    activity: str
+    ts: str
+    customer: str
+    feature_json: dict[str, Any] | str
+    activity_id: str | None = None
+    anonymous_customer_id: str | None = None
+    revenue_impact: float | None = None
+    link: str | None = None
+    _org_id: str | None = None
+    _session_id: str | None = None
+    _query_tag: str | None = None
+
+
+_STRUCTS: tuple[type, ...] = (
+    Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
+    GivenActivity, Receipt, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
+)  # fmt: skip
+
+
+# -- what can be asked ---------------------------------------------------------------------------------------------
+
+ANYTHING: Schema = {}
+WORDS: Schema = {"type": "string"}
+_NAME: Schema = {"type": "string", "pattern": "^[^\\n]+$"}
+
+
+def _of(struct: type) -> Schema:
+    return {"$ref": f"#/components/schemas/{struct.__name__}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """content: media type → schema"""
+
+    description: str
+    content: dict[str, Schema]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """path: as Starlette writes it · errors: those answered with `{"error": …}`, besides what the door answers"""
+
+    method: str
+    path: str
+    summary: str
+    answers: dict[int, Body]
+    door: Door = "token"
+    takes: Body | None = None
+    is_body_required: bool = True
+    parameters: tuple[Schema, ...] = ()
+    errors: tuple[int, ...] = ()
+
+
+def _told(struct: type, description: str) -> dict[int, Body]:
+    return {200: Body(description, {JSON: _of(struct)})}
+
+
+def _query(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def _header(name: str, description: str) -> Schema:
+    return {"name": name, "in": "header", "schema": WORDS, "description": description}
+
+
+_DAYS = _query("days", {"type": "integer", "enum": list(DAYS), "default": DAYS[1]}, "How many days, up to now.")
+_TZ = _query("tz", {"type": "string", "default": "UTC"}, "Whose days: an IANA time zone.")
+_WHOLE_NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+_READS = (500, 503)
+_FACTS_ARE_TAKEN = (500, 503, 507)
+_FILE = {200: Body("A file of the page.", {HTML: WORDS}), 304: Body("The file is known by its ETag.", {})}
+_SHELL = {**_FILE, 503: Body("A source checkout without the built page.", {HTML: WORDS})}
+_IF_NONE_MATCH = (_header("If-None-Match", "The ETag of a file that is known already."),)
+
+
+def _otlp(signal: str, field: str) -> Operation:
+    failures = {
+        400: "The body is not an export. Never send it again.",
+        413: "Over 32 MiB, on the wire or unpacked.",
+        415: "Another Content-Type or Content-Encoding.",
+        503: "The queue takes nothing now; `Retry-After` says when to try again.",
+    }
+    answered: Schema = {"type": "object", "properties": {"partialSuccess": {"type": "object"}}}
+    return Operation(
+        "POST", f"/v1/{signal}", f"OTLP/HTTP {signal}, plain, gzip or deflate.",
+        {
+            200: Body("All that was taken is durable; partial_success counts what was not.",
+                      {JSON: answered, PROTOBUF: ANYTHING}),
+            **{status: Body(why, {JSON: _of(RpcStatus), PROTOBUF: ANYTHING}) for status, why in failures.items()},
+        },
+        "ingest",
+        Body(f"An export of {signal}, as opentelemetry-proto defines it.", {
+            JSON: {"type": "object", "properties": {field: {"type": "array", "items": {"type": "object"}}}},
+            PROTOBUF: ANYTHING,
+        }),
+        is_body_required=False,
+    )  # fmt: skip
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("GET", "/healthz", "Is it there.", {200: Body("It is.", {TEXT: WORDS})}, "open"),
+    Operation("GET", PATH, "This description.", {200: Body("OpenAPI 3.1.", {JSON: {"type": "object"}})}),
+    Operation("GET", "/v1/status", "Is it running, is it flowing, what is in it.",
+              _told(Status, "The status."), errors=_READS),
+    Operation("POST", "/v1/sql", "One read-only SELECT, for at most 30 seconds.", _told(SqlAnswer, "Its rows."),
+              takes=Body("The question.", {JSON: _of(SqlRequest)}), errors=(400, *_READS)),
+    Operation("POST", "/v1/usage", "Tokens and dollars by day, week, month, session, project, model, tool or user.",
+              _told(UsageReport, "The report."),
+              takes=Body("What to report. `prices` is a price book of your own, see docs/pricing.md.",
+                         {JSON: _of(UsageRequest)}), errors=(400, *_READS)),
+    Operation("POST", "/v1/import", "Reads transcripts whole; what is known already changes nothing.",
+              {200: Body("Lines of ImportLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
+              takes=Body("Claude's folders; without any, those of this machine.", {JSON: _of(ImportRequest)}),
+              is_body_required=False, errors=(400,)),
+    Operation("POST", "/v1/activities", "Takes activities from anybody; the same as `cdesk emit`.",
+              {200: Body("Those accepted are durable now.", {JSON: _of(Receipt)}),
+               422: Body("None was accepted, and the receipt says why.", {JSON: _of(Receipt)})},
+              takes=Body("One activity, an array of them, or a line for each.", {
+                  JSON: {"oneOf": [_of(GivenActivity), {"type": "array", "items": _of(GivenActivity)}]},
+                  NDJSON: WORDS,
+              }), is_body_required=False, errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers, and says nothing back.",
+              {200: Body("Taken.", {})}, "ingest",
+              Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {
+                  "hook_event_name": WORDS, "session_id": WORDS, "cwd": WORDS}}}),
+              parameters=(_header("X-Cdesk-Received-Ns", "When somebody took it before us: Unix time in ns."),),
+              errors=(400, 413, *_FACTS_ARE_TAKEN)),
+    _otlp("logs", "resourceLogs"),
+    _otlp("metrics", "resourceMetrics"),
+    _otlp("traces", "resourceSpans"),
+    Operation("POST", "/v1/page/key", "A login link for a browser.", _told(LoginLink, "The link.")),
+    Operation("GET", "/v1/page/overview", "The first page.", _told(Whole, "Its figures, and what flows."), "visit",
+              parameters=(_DAYS, _TZ, _query("by", {"type": "string", "enum": list(SERIES)}, "Series of the chart."),
+                          _query("grain", {"type": "string", "enum": list(GRAINS)}, "Hours for up to 7 days.")),
+              errors=(400, *_READS)),
+    Operation("GET", "/v1/page/sessions", "Sessions, the latest first.", _told(Sessions, "A page of them."), "visit",
+              parameters=(_query("limit", {**_WHOLE_NUMBER, "default": 50}, "At most so many; 200 are the limit."),
+                          _query("project", WORDS, "Only those of this project."),
+                          _query("after", WORDS, "The `next` of the page before.")), errors=(400, *_READS)),
+    Operation("GET", "/v1/page/sessions/{id:path}", "One session as a timeline.", _told(Timeline, "A part of it."),
+              "visit", parameters=(_query("offset", {**_WHOLE_NUMBER, "default": 0}, "The `next` of the part before."),),
+              errors=(400, 404, *_READS)),
+    Operation("GET", "/v1/page/projects", "Projects, the dearest first.", _told(Projects, "All of them."), "visit",
+              parameters=(_DAYS, _TZ), errors=(400, *_READS)),
+    Operation("GET", "/v1/page/events", "What happens now, until the service stops.",
+              {200: Body("Events named `flow`, each with a Flow; `failed`, with a text, is the last.", {EVENTS: WORDS})},
+              "visit", errors=(503,)),
+    *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
+      for path in ("/", "/sessions", "/projects")),
+    Operation("GET", "/sessions/{id:path}", "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,)),
+    Operation("GET", "/login", "The way in for a browser: a cookie for a key.",
+              {303: Body("To the page; `/?login=failed` when the key is not good.", {})}, "open",
+              parameters=(_query("key", WORDS, "Of a login link, good once."),)),
+    Operation("GET", "/{name:path}", "A file of the built page; anything else needs the token to learn it is not there.",
+              {200: Body("The file.", {"*/*": ANYTHING}), 304: _FILE[304]},
+              parameters=_IF_NONE_MATCH, errors=(404,)),
+)  # fmt: skip
+
+
+# -- the document --------------------------------------------------------------------------------------------------
+
+_WHY = {
+    400: "The request is wrong; the message says how.",
+    401: "The token is missing or wrong.",
+    403: "A web page of another origin asks.",
+    404: "There is nothing by this name.",
+    413: "The body is too large.",
+    421: "The Host is not this machine's loopback name.",
+    500: "The warehouse failed.",
+    503: "Not now: the warehouse or the queue is held by somebody, or cannot be written. Try again later.",
+    507: "The disk budget of the queue is spent. Try again later.",
+}
+_SECURITY: dict[Door, list[dict[str, list[str]]]] = {
+    "open": [],
+    "token": [{"token": []}],
+    "ingest": [{"token": []}, {"ingest": []}],
+    "visit": [{"token": []}, {"visit": []}],
+}
+assert set(_SECURITY) == set(get_args(Door))
+
+
+def routes(port: int) -> list[Route]:
+    async def described(request: Request) -> Response:
+        return Response(document(port), media_type=JSON)
+
+    return [Route(PATH, described)]
+
+
+@cache
+def document(port: int) -> bytes:
+    """Made once, when somebody asks."""
+    paths: dict[str, dict[str, Schema]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(template(operation.path), {})[operation.method.lower()] = _operation(operation)
+    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
+    return msgspec.json.encode({
+        "openapi": "3.1.0",
+        "info": {"title": "cdesk", "version": __version__, "description": "Answers on this machine's loopback only."},
+        "servers": [{"url": f"http://127.0.0.1:{port}"}],
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": _schemes(port)},
+    })  # fmt: skip
+
+
+def template(path: str) -> str:
+    """Starlette's `{id:path}` as OpenAPI's `{id}`, which has no word for a name with slashes."""
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+
+
+def _operation(operation: Operation) -> Schema:
+    door = (403, 421) if operation.door == "open" else (401, 403, 421)
+    answers = {
+        **{status: _answer(body) for status, body in operation.answers.items()},
+        **{status: _answer(Body(_WHY[status], {JSON: _of(Error)})) for status in (*door, *operation.errors)},
+    }
+    found: Schema = {
+        "operationId": _id(operation),
+        "summary": operation.summary,
+        "security": _SECURITY[operation.door],
+        "responses": {str(status): answers[status] for status in sorted(answers)},
+    }
+    if parameters := [*_in_path(operation.path), *operation.parameters]:
+        found["parameters"] = parameters
+    if operation.takes:
+        found["requestBody"] = {**_answer(operation.takes), "required": operation.is_body_required}
+    return found
+
+
+def _answer(body: Body) -> Schema:
+    if not body.content:
+        return {"description": body.description}
+    return {"description": body.description, "content": {kind: {"schema": s} for kind, s in body.content.items()}}
+
+
+def _in_path(path: str) -> list[Schema]:
+    return [{"name": name, "in": "path", "required": True, "schema": _NAME} for name in re.findall(r"\{(\w+)", path)]
+
+
+def _id(operation: Operation) -> str:
+    words = re.findall(r"\w+", template(operation.path)) or ["page"]
+    return "_".join([operation.method.lower(), *words])
+
+
+def _schemes(port: int) -> dict[str, Schema]:
+    return {
+        "token": {"type": "http", "scheme": "bearer", "description": "The text in $CDESK_HOME/token."},
+        "ingest": {
+            "type": "http", "scheme": "bearer",
+            "description": "The text in $CDESK_HOME/ingest-token: opens only the doors facts come in by.",
+        },
+        "visit": {
+            "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",
+            "description": "What a login link gives a browser: opens only the page's reading routes.",
+        },
+    }  # fmt: skip
