@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cdesk.config import Home
 from cdesk.errors import CdeskError, ServiceError, UsageError
+
+if TYPE_CHECKING:
+    import http.client
 
 TIMEOUT_S = 60.0
 
@@ -61,6 +63,8 @@ class Client:
     def _open(
         self, method: str, path: str, body: bytes, timeout: float | None
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        import http.client
+
         connection = http.client.HTTPConnection("127.0.0.1", self.record.port, timeout=timeout)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:

@@ -23,8 +23,7 @@ Dead letter `dead/letters.ndjson`: reason, source, position, count and the line 
 """
 
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters, Kept
-from cdesk.queue.group_commit import GroupCommit
 from cdesk.queue.reader import Delivery, Reader
 from cdesk.queue.writer import Writer
 
-__all__ = ["DeadLetter", "DeadLetters", "Delivery", "GroupCommit", "Kept", "Reader", "Writer"]
+__all__ = ["DeadLetter", "DeadLetters", "Delivery", "Kept", "Reader", "Writer"]
