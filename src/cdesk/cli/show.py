@@ -83,6 +83,18 @@ def short_number(value: float) -> str:
     return ""
 
 
+def called() -> str:
+    """How a person can call this command from here: by its name when it is on PATH, else by its path."""
+    import shutil
+    from pathlib import Path
+
+    given = Path(sys.argv[0])
+    if shutil.which("cdesk") or given.name != "cdesk":
+        return "cdesk"
+    whole = given.absolute()
+    return str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else str(whole)
+
+
 def width() -> int:
     import shutil
 

@@ -200,7 +200,7 @@ def welcome(status: dict[str, Any], *, detached: bool, page: str = "") -> str:
         lines.append(
             f"{backfill['rejected']:,} lines could not be read; they are kept with their reasons (`cdesk doctor`)."
         )
-    prefix = f"CDESK_HOME={status['home']} " if status["sample"] else ""
+    prefix = (f"CDESK_HOME={status['home']} " if status["sample"] else "") + show.called()[: -len("cdesk")]
     lines.append("What to do next:")
     lines += [f"  {prefix}cdesk {command:<14} {meaning}" for command, meaning in (
         ("usage daily", "what it cost, day by day"), ("usage project", "and by project"),
