@@ -149,6 +149,12 @@ def test_sql_answers_in_json_and_keeps_a_log(with_history: Cdesk) -> None:
     assert logged == [[f"cdesk:{answer['query_id']}"]]
 
 
+def test_sql_gives_back_times_with_a_zone(cdesk: Cdesk) -> None:
+    """The one type that DuckDB's client needs help with."""
+    [[at]] = cdesk.rows("SELECT TIMESTAMPTZ '2026-01-01 12:00:00+00'")
+    assert at.startswith("2026-01-01T")
+
+
 def test_everything_private(with_history: Cdesk) -> None:
     """Nobody else can read what is kept."""
     with_history.up()
