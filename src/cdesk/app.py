@@ -31,7 +31,6 @@ from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.reader import Depth
 from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
-from cdesk.warehouse.warehouse import Merged
 
 if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
@@ -148,7 +147,7 @@ class App(Producer):
         progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.spool.drain()
         self.uploader.drain()
-        merged = _difference(self.uploader.merged, before)
+        merged = self.uploader.merged - before
         return Imported(progress.files, progress.lines, merged.inserted, merged.unchanged, progress.rejected)
 
     def catch_up(self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None) -> None:
@@ -258,10 +257,6 @@ def _dirs(settings: Settings, environment: Mapping[str, str]) -> list[Path]:
     if settings.claude.dirs:
         return [Path(path).expanduser() for path in settings.claude.dirs]
     return claude_dirs(environment, Path(environment.get("HOME") or "~").expanduser())
-
-
-def _difference(now: Merged, before: Merged) -> Merged:
-    return Merged(now.inserted - before.inserted, now.updated - before.updated, now.unchanged - before.unchanged)
 
 
 def _tell_queue_error(error: QueueError) -> None:

@@ -23,6 +23,9 @@ class Merged:
     def __add__(self, other: Merged) -> Merged:
         return Merged(self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged)
 
+    def __sub__(self, other: Merged) -> Merged:
+        return Merged(self.inserted - other.inserted, self.updated - other.updated, self.unchanged - other.unchanged)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -52,7 +55,7 @@ class Warehouse(Protocol):
         ...
 
     def data_as_of(self) -> datetime | None:
-        """`ts` of the newest activity, UTC."""
+        """`ts` of the newest activity, UTC; the doctor's self-tests are nobody's data."""
         ...
 
     def compact(self) -> None:

@@ -28,6 +28,7 @@ from cdesk.activity.pricing import PriceBook, Usage
 from cdesk.capture.lenient import as_count, as_number, as_text, as_time, text_hash
 from cdesk.capture.outcome import file_changes, mcp_names, measure, plain, tool_category
 from cdesk.capture.shorten import shorten, shorten_all
+from cdesk.capture.surrogates import has_surrogates, mend_surrogates
 
 OPEN_CALLS_MAX = 1_000
 OPEN_RESPONSES_MAX = 64
@@ -42,7 +43,6 @@ _UNCOUNTED = re.compile(
 _COUNTED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?(?:Z|[+-]\d\d:\d\d)")
 _SEMVER = re.compile(r"\d+\.\d+\.\d")
 _COMMAND = re.compile(r"<command-name>\s*/?([^<]*?)\s*</command-name>")
-_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 STATE_LINES = frozenset({
     "summary", "last-prompt", "custom-title", "agent-name", "ai-title", "mode", "permission-mode", "tools-used",
@@ -590,22 +590,9 @@ def _decode(raw: bytes) -> Line:
         raise
     except ValueError:
         # JavaScript writes half of a cut emoji as a lone \ud8xx; everything else about the line is sound.
-        if not _LONE_SURROGATE.search(raw):
+        if not has_surrogates(raw):
             raise
-        return _decoder.decode(_mend_surrogates(raw))
-
-
-_ESCAPES = re.compile(
-    rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.S
-)
-
-
-def _mend_surrogates(raw: bytes) -> bytes:
-    def mended(found: re.Match[bytes]) -> bytes:
-        is_lone = found[1] is None and found[0][1:3] in (b"ud", b"uD")
-        return rb"\ufffd" if is_lone else found[0]
-
-    return _ESCAPES.sub(mended, raw)
+        return _decoder.decode(mend_surrogates(raw))
 
 
 def _whole(value: JSON) -> int:
