@@ -24,7 +24,7 @@ KEY = b"k" * 32
 PERSON = Person("ada@example.org", "host_test")
 PRICES = PriceBook.bundled()
 REDACTOR = Redactor(KEY)
-TABLE = f"""SELECT * EXCLUDE (_ingested_at) REPLACE (feature_json::JSON::VARCHAR AS feature_json)
+TABLE = f"""SELECT * EXCLUDE (_ingested_at, _seq, _first_seq) REPLACE (feature_json::JSON::VARCHAR AS feature_json)
               FROM {STREAM} ORDER BY activity_id"""
 
 Deployed = Callable[[Path], Path]

@@ -17,7 +17,11 @@ from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.merge import Merger
 
 ORDERS = 3
-TABLES = to_duckdb((deploy.SCHEMA_FOLDER / "01_tables.sql").read_text())
+TABLES = [
+    statement
+    for name in ("01_tables.sql", "02_changes.sql")
+    for statement in to_duckdb((deploy.SCHEMA_FOLDER / name).read_text())
+]
 CURRENT = tuple(name for name in SCENARIOS if not name.startswith("versions/"))
 Rows = dict[str, dict[str, Any]]
 
@@ -31,7 +35,7 @@ def merged(*batches: list[Activity]) -> Rows:
     for batch in batches:
         merger.merge(batch)
     found = connection.execute(
-        "SELECT * EXCLUDE (_ingested_at) REPLACE (activity_id::VARCHAR AS activity_id,"
+        "SELECT * EXCLUDE (_ingested_at, _seq, _first_seq) REPLACE (activity_id::VARCHAR AS activity_id,"
         " feature_json::JSON::VARCHAR AS feature_json) FROM CLAUDE_STREAM_V2"
     )
     names = [column[0] for column in found.description or []]

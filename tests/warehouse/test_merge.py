@@ -26,8 +26,12 @@ from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM, Merged
 
-TABLES = to_duckdb((deploy.SCHEMA_FOLDER / "01_tables.sql").read_text())
-ROWS = f"""SELECT * EXCLUDE (_ingested_at) REPLACE (feature_json::JSON::VARCHAR AS feature_json)
+TABLES = [
+    statement
+    for name in ("01_tables.sql", "02_changes.sql")
+    for statement in to_duckdb((deploy.SCHEMA_FOLDER / name).read_text())
+]
+ROWS = f"""SELECT * EXCLUDE (_ingested_at, _seq, _first_seq) REPLACE (feature_json::JSON::VARCHAR AS feature_json)
              FROM {STREAM} ORDER BY activity_id"""
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

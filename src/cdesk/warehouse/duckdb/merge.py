@@ -37,7 +37,7 @@ _COLUMNS = (
     ("_also_id_2", "UUID"), ("_observations", "VARCHAR"),
     ("_project_path", "VARCHAR"), ("_model", "VARCHAR"), ("_speed", "VARCHAR"), ("_is_counted", "BOOLEAN"),
     ("_prompt_tokens", "BIGINT"), ("_completion_tokens", "BIGINT"), ("_cache_creation_5m_tokens", "BIGINT"),
-    ("_cache_creation_1h_tokens", "BIGINT"), ("_cache_read_tokens", "BIGINT"),
+    ("_cache_creation_1h_tokens", "BIGINT"), ("_cache_read_tokens", "BIGINT"), ("_seq", "BIGINT"), ("_first_seq", "BIGINT"),
 )  # fmt: skip
 _NAMES = [name for name, _ in _COLUMNS]
 _LISTS = ", ".join(f"unnest(${name}::{'VARCHAR' if kind == 'JSON' else kind}[]) AS {name}" for name, kind in _COLUMNS)
@@ -51,7 +51,7 @@ _INSERT = f"INSERT INTO {STREAM} ({', '.join(_NAMES)}) {_SOURCE}"
 _MERGE = f"""
 MERGE INTO {STREAM} AS t USING ({_SOURCE}) AS s
    ON t.activity_id = s.activity_id AND t.ts >= make_timestamp($low::BIGINT) AND t.ts <= make_timestamp($high::BIGINT)
- WHEN MATCHED THEN UPDATE SET {", ".join(f"{n} = s.{n}" for n in _NAMES[1:])}
+ WHEN MATCHED THEN UPDATE SET {", ".join(f"{n} = s.{n}" for n in _NAMES[1:] if n != "_first_seq")}
  WHEN NOT MATCHED THEN INSERT ({", ".join(_NAMES)}) VALUES ({", ".join(f"s.{n}" for n in _NAMES)})"""
 _KNOWN = f"""
 SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR,
@@ -65,6 +65,18 @@ _ALIASED = _KNOWN.replace(
    AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""",
 )
 _DELETE = f"DELETE FROM {STREAM} WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"
+_BEFORE = (
+    "activity_id", "ts", "customer", "anonymous_customer_id", "activity", "feature_json", "revenue_impact", "link",
+    "_org_id", "_session_id", "_source", "_first_seq", "_project_path", "_model", "_speed", "_is_counted",
+    "_prompt_tokens", "_completion_tokens", "_cache_creation_5m_tokens", "_cache_creation_1h_tokens",
+    "_cache_read_tokens",
+)  # fmt: skip
+_KEEP_BEFORE = f"""
+INSERT INTO _STREAM_BEFORE (_replaced_seq, {", ".join(_BEFORE)}) SELECT $seq, {", ".join(_BEFORE)} FROM {STREAM}
+ WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"""
+_LAST_SEQ = f"""
+SELECT greatest(coalesce((SELECT max(_seq) FROM {STREAM}), 0), coalesce((SELECT max(_replaced_seq) FROM _STREAM_BEFORE), 0),
+                coalesce((SELECT max(seq) FROM _STREAM_OFFSETS), 0))"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVER = (datetime.min, datetime.max)
@@ -103,6 +115,8 @@ class Merger:
     def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
+        self.seq = int(connection.execute(_LAST_SEQ).fetchall()[0][0])
+        """Number of the last commit that wrote the stream."""
 
     @cached_property
     def _known(self) -> Known:
@@ -151,7 +165,7 @@ class Merger:
                 continue
             else:
                 updated += 1
-            rows.append(_encoded(row, fact.seen, ingested_at))
+            rows.append((*_encoded(row, fact.seen, ingested_at), self.seq + 1, self.seq + 1))
             self._known.add((row.activity_id, *_other_names(row)), _naive(row.ts))
         return rows, Merged(inserted, updated, unchanged)
 
@@ -162,6 +176,9 @@ class Merger:
         low, high = (_microseconds(_naive(min(known))), _microseconds(_naive(max(known)))) if known else (None, None)
         self._connection.execute("BEGIN")
         try:
+            if known:
+                replaced = [*absorbed, *(row[0] for row in rows)]
+                self._connection.execute(_KEEP_BEFORE, {"ids": replaced, "low": low, "high": high, "seq": self.seq + 1})
             if absorbed:
                 self._connection.execute(_DELETE, {"ids": absorbed, "low": low, "high": high})
             if rows:
@@ -171,6 +188,7 @@ class Merger:
                 else:
                     self._connection.execute(_INSERT, columns)
             self._connection.execute("COMMIT")
+            self.seq += 1
         except BaseException:
             with suppress(duckdb.Error):  # a commit that failed has ended its transaction itself
                 self._connection.execute("ROLLBACK")
