@@ -179,4 +179,4 @@ class Uploader:
 
 def _patience(failures: int) -> float:
     """Twice as long after each failure, up to RETRY_SECONDS_MAX, and not all at the same moment."""
-    return min(RETRY_SECONDS * 2 ** min(failures, 10), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)
+    return min(math.ldexp(RETRY_SECONDS, min(failures, 10)), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)
