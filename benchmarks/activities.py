@@ -28,7 +28,7 @@ from cdesk.capture.transcript import TranscriptFile, find
 from cdesk.sample import scene
 from cdesk.sample.story import PROJECTS
 from cdesk.warehouse import deploy
-from cdesk.warehouse.duckdb.store import DuckDBWarehouse
+from cdesk.warehouse.duckdb.store import SHREDDING_ROWS_MIN, DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM
 
 SESSIONS = 60
@@ -245,38 +245,45 @@ def _step(rows: int) -> timedelta:
 
 
 def _fill(warehouse: DuckDBWarehouse, rows: int) -> None:
+    """Features become VARIANT once a pattern, not once a row; VARIANTs are stored key by key, as after compaction."""
     if not rows:
         return
     found = patterns()
-    warehouse.query("CREATE TABLE _pattern (i INTEGER, activity VARCHAR, features JSON, also BOOLEAN, also_2 BOOLEAN)")
+    warehouse.query(f"SET GLOBAL variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
+    typed = _typed_columns(warehouse)
+    hot = "".join(f", CAST(features ->> '{name[1:]}' AS {kind}) AS {name}" for name, kind in typed.items())
     warehouse.query(
-        "INSERT INTO _pattern SELECT unnest($1::INTEGER[]), unnest($2::VARCHAR[]), unnest($3::VARCHAR[]), "
-        "unnest($4::BOOLEAN[]), unnest($5::BOOLEAN[])",
+        f"""CREATE TABLE _pattern AS SELECT i, activity, also, also_2, features::VARIANT AS feature_json,
+                   CAST(features ->> 'cost_usd' AS DOUBLE) AS revenue_impact{hot}
+              FROM (SELECT unnest($1::INTEGER[]) AS i, unnest($2::VARCHAR[]) AS activity, unnest($3::VARCHAR[])::JSON AS features,
+                           unnest($4::BOOLEAN[]) AS also, unnest($5::BOOLEAN[]) AS also_2)""",
         [list(range(len(found))), [p.activity for p in found], [p.features for p in found],
          [p.also for p in found], [p.also_2 for p in found]],
     )  # fmt: skip
-    sql = _rows_sql(warehouse)
+    sql = _rows_sql(list(typed))
     begin, step_us = BASE_BEGIN.replace(tzinfo=None), _step(rows) // timedelta(microseconds=1)
     for low in range(0, rows, BASE_BATCH_ROWS):
         warehouse.query(sql, [begin, step_us, low, min(low + BASE_BATCH_ROWS, rows)])
     warehouse.query("DROP TABLE _pattern")
-    warehouse.compact()
+    warehouse.query("CHECKPOINT")
 
 
-def _rows_sql(warehouse: DuckDBWarehouse) -> str:
+def _typed_columns(warehouse: DuckDBWarehouse) -> dict[str, str]:
+    """Features that the stream also keeps as columns of their own type, under their name with an underscore."""
     features = {f"_{feature.name}" for declaration in CATALOG.values() for feature in declaration.features}
-    columns = warehouse.query(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1", [STREAM]
-    ).rows
-    typed = {name: kind for name, kind in columns if name in features and name != "_session_id"}
+    columns = warehouse.query("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1", [STREAM]).rows
+    return {name: kind for name, kind in columns if name in features and name != "_session_id"}
+
+
+def _rows_sql(typed: list[str]) -> str:
+    names = "".join(f", {name}" for name in typed)
     return f"""
 INSERT INTO {STREAM} (activity_id, ts, customer, anonymous_customer_id, activity, feature_json, revenue_impact, _session_id,
-                      _source, _schema_version, _ingested_at, _also_id, _also_id_2{"".join(f", {name}" for name in typed)})
-SELECT d::UUID, $1 + to_microseconds(i * $2), 'ada@example.org', 'host_5a3e0c91d2', activity, features::VARIANT,
-       CAST(features ->> 'cost_usd' AS DOUBLE), printf('%08x-5e55-4000-8000-000000000000', i // {SESSION_FACTS}), 'transcript',
-       2, $1, CASE WHEN also THEN ('f' || substr(d, 2))::UUID END, CASE WHEN also_2 THEN ('e' || substr(d, 2))::UUID END
-       {"".join(f", CAST(features ->> '{name[1:]}' AS {kind})" for name, kind in typed.items())}
-  FROM (SELECT r.i, md5('base-' || r.i) AS d, p.activity, p.features, p.also, p.also_2
+                      _source, _schema_version, _ingested_at, _also_id, _also_id_2{names})
+SELECT d::UUID, $1 + to_microseconds(i * $2), 'ada@example.org', 'host_5a3e0c91d2', activity, feature_json, revenue_impact,
+       printf('%08x-5e55-4000-8000-000000000000', i // {SESSION_FACTS}), 'transcript', 2, $1,
+       CASE WHEN also THEN ('f' || substr(d, 2))::UUID END, CASE WHEN also_2 THEN ('e' || substr(d, 2))::UUID END{names}
+  FROM (SELECT r.i, md5('base-' || r.i) AS d, p.* EXCLUDE (i)
           FROM range($3, $4) AS r(i) JOIN _pattern AS p ON p.i = r.i % (SELECT count(*) FROM _pattern))
  ORDER BY i"""
 

@@ -40,7 +40,6 @@ from benchmarks import activities, machine
 from cdesk.activity.codec import decode
 from cdesk.app import App
 from cdesk.config import Home, Settings
-from cdesk.errors import QueueFull
 from cdesk.queue import Writer
 from cdesk.queue.reader import Delivery
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
@@ -79,7 +78,6 @@ class Kept:
     first_s                  from the first append to an opened warehouse to its commit
     drained_s                from the last acknowledgement to the last commit
     peak_mb                  the uploader process's largest resident size
-    refused                  events that the queue had no room for
     lost, doubled            facts acknowledged but not there; ids that are there twice
     """
 
@@ -95,7 +93,6 @@ class Kept:
     first_s: float
     drained_s: float
     peak_mb: float
-    refused: int
     rows: int
     lost: int
     doubled: int
@@ -214,17 +211,10 @@ class Producer:
         self.acks: list[Ack] = []
         self.bytes = 0
         self.events = 0
-        self.refused = self.refused_facts = 0
 
     def append(self, count: int) -> None:
-        facts = self.stream.facts
         lines = self.stream.lines(count)
-        try:
-            self._writer.append(lines)
-        except QueueFull:
-            self.refused += count
-            self.refused_facts += self.stream.facts - facts
-            return
+        self._writer.append(lines)
         self.bytes += sum(map(len, lines))
         self.events += count
         self.acks.append(Ack(time.monotonic(), self.bytes, self.events))
@@ -284,7 +274,7 @@ def kept_up(load: Load, cache: Path) -> Kept:
         try:
             rows, doubled = activities.counts(warehouse)
             gone = load.base + stream.facts - (rows - doubled)
-            lost = max(activities.missing(warehouse, "run", stream.facts), gone) - producer.refused_facts
+            lost = max(activities.missing(warehouse, "run", stream.facts), gone)
         finally:
             warehouse.close()
     log = [(float(at), int(size)) for at, size in told["log"]]
@@ -295,7 +285,7 @@ def kept_up(load: Load, cache: Path) -> Kept:
         events=events, accepted_per_s=round(events / took), p50_s=p50, p95_s=p95, p99_s=p99, max_s=worst,
         stall_s=round(_stall(producer.acks[1:], log), 3), cores=round((after["cpu_s"] - before["cpu_s"]) / took, 3),
         us_per_event=round((told["cpu_s"] - before["cpu_s"]) / events * 1e6, 1), first_s=round(log[0][0] - begun, 3),
-        drained_s=round(log[-1][0] - producer.acks[-1].at, 3), peak_mb=round(told["peak_mb"]), refused=producer.refused,
+        drained_s=round(log[-1][0] - producer.acks[-1].at, 3), peak_mb=round(told["peak_mb"]),
         rows=rows, lost=lost, doubled=doubled, dead=told["dead"],
     )  # fmt: skip
 
