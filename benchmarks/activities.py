@@ -47,7 +47,8 @@ TEXT = (
 
 BASE_BEGIN = datetime(2025, 9, 1, tzinfo=UTC)
 BASE_DAYS = 180
-BASE_BATCH_ROWS = 250_000
+BASE_BATCH_BLOCKS = 125
+"""Blocks of one row a pattern, in one transaction."""
 
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _UNIQUE = {"tool_use_id": "toolu_@id@", "message_id": "msg_@id@", "request_id": "req_@id@", "prompt_id": "@also@"}
@@ -226,9 +227,10 @@ def _holed(activity: Activity) -> bytes:
 
 
 def warehouse_with(rows: int, cache: Path) -> Path:
-    """A folder with a warehouse of so many facts of the stream "base", made once for each schema; copy it to use it."""
-    schema = sha256(b"".join(path.read_bytes() for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql")))).hexdigest()
-    folder = cache / f"base-{rows}-{schema[:8]}"
+    """A folder with a warehouse of so many facts of the stream "base", made once and kept; copy it to use it."""
+    schema = b"".join(path.read_bytes() for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql")))
+    made_of = schema + "".join(pattern.features for pattern in patterns()).encode()
+    folder = cache / f"base-{rows}-{sha256(made_of).hexdigest()[:8]}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         warehouse = DuckDBWarehouse(folder, memory_limit="2GB")
@@ -245,11 +247,14 @@ def _step(rows: int) -> timedelta:
 
 
 def _fill(warehouse: DuckDBWarehouse, rows: int) -> None:
-    """Features become VARIANT once a pattern, not once a row; VARIANTs are stored key by key, as after compaction."""
+    """Block by block, each holding one row a pattern: joined otherwise, or sorted, VARIANTs are copied one by one.
+
+    They are stored key by key, as after compaction, which is most of the time this takes (10 million: ten minutes)."""
     if not rows:
         return
     found = patterns()
     warehouse.query(f"SET GLOBAL variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
+    warehouse.query("SET GLOBAL preserve_insertion_order = true")
     typed = _typed_columns(warehouse)
     hot = "".join(f", CAST(features ->> '{name[1:]}' AS {kind}) AS {name}" for name, kind in typed.items())
     warehouse.query(
@@ -262,8 +267,8 @@ def _fill(warehouse: DuckDBWarehouse, rows: int) -> None:
     )  # fmt: skip
     sql = _rows_sql(list(typed))
     begin, step_us = BASE_BEGIN.replace(tzinfo=None), _step(rows) // timedelta(microseconds=1)
-    for low in range(0, rows, BASE_BATCH_ROWS):
-        warehouse.query(sql, [begin, step_us, low, min(low + BASE_BATCH_ROWS, rows)])
+    for block in range(0, rows // len(found) + 1, BASE_BATCH_BLOCKS):
+        warehouse.query(sql, [begin, step_us, block, block + BASE_BATCH_BLOCKS, rows])
     warehouse.query("DROP TABLE _pattern")
     warehouse.query("CHECKPOINT")
 
@@ -271,7 +276,9 @@ def _fill(warehouse: DuckDBWarehouse, rows: int) -> None:
 def _typed_columns(warehouse: DuckDBWarehouse) -> dict[str, str]:
     """Features that the stream also keeps as columns of their own type, under their name with an underscore."""
     features = {f"_{feature.name}" for declaration in CATALOG.values() for feature in declaration.features}
-    columns = warehouse.query("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1", [STREAM]).rows
+    columns = warehouse.query(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1", [STREAM]
+    ).rows
     return {name: kind for name, kind in columns if name in features and name != "_session_id"}
 
 
@@ -283,9 +290,9 @@ INSERT INTO {STREAM} (activity_id, ts, customer, anonymous_customer_id, activity
 SELECT d::UUID, $1 + to_microseconds(i * $2), 'ada@example.org', 'host_5a3e0c91d2', activity, feature_json, revenue_impact,
        printf('%08x-5e55-4000-8000-000000000000', i // {SESSION_FACTS}), 'transcript', 2, $1,
        CASE WHEN also THEN ('f' || substr(d, 2))::UUID END, CASE WHEN also_2 THEN ('e' || substr(d, 2))::UUID END{names}
-  FROM (SELECT r.i, md5('base-' || r.i) AS d, p.* EXCLUDE (i)
-          FROM range($3, $4) AS r(i) JOIN _pattern AS p ON p.i = r.i % (SELECT count(*) FROM _pattern))
- ORDER BY i"""
+  FROM (SELECT r.i * n + p.i AS i, md5('base-' || (r.i * n + p.i)) AS d, p.* EXCLUDE (i)
+          FROM (SELECT i, (SELECT count(*) FROM _pattern) AS n FROM range($3, $4) AS r(i)) AS r CROSS JOIN _pattern AS p)
+ WHERE i < $5"""
 
 
 def counts(warehouse: DuckDBWarehouse) -> tuple[int, int]:

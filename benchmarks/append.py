@@ -300,9 +300,7 @@ def _unless_broken(failures: list[BaseException]) -> Iterator[None]:
         raise failures[0] from None
 
 
-async def _by_tasks(
-    contender: Contender, folder: Path, producers: int, seconds: float
-) -> tuple[list[float], float]:
+async def _by_tasks(contender: Contender, folder: Path, producers: int, seconds: float) -> tuple[list[float], float]:
     assert contender.tasks
     times: list[float] = []
 
@@ -347,7 +345,9 @@ def run(given: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any
     for producers in given.producers:
         rounds: dict[str, list[Figure]] = {}
         for _ in range(given.rounds):
-            alone.append(measured(Contender("write + fdatasync", threads=disk_alone), 1, given.seconds / 2, given.cache))
+            alone.append(
+                measured(Contender("write + fdatasync", threads=disk_alone), 1, given.seconds / 2, given.cache)
+            )
             for contender in contenders(given.flush_ms):
                 if contender.name in absent or producers > contender.producers_max:
                     continue
@@ -358,7 +358,9 @@ def run(given: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any
                 except NotInstalled as missing:
                     absent[contender.name] = str(missing)
         limit = middle(alone)
-        tell(f"\n{producers} producer{'s' if producers > 1 else ''}; one after another: {limit.per_s:,}/s, P50 {limit.p50_ms} ms")
+        tell(
+            f"\n{producers} producer{'s' if producers > 1 else ''}; one after another: {limit.per_s:,}/s, P50 {limit.p50_ms} ms"
+        )
         for figure in (middle(found) for found in rounds.values() if found):
             figures.append(figure)
             tell(_row(figure, limit, given.flush_ms))
@@ -404,7 +406,12 @@ def main() -> None:
             print(line, flush=True)
 
     facts = machine.facts()
-    found = {"benchmark": "append", "at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": facts, **run(given, tell)}
+    found = {
+        "benchmark": "append",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": facts,
+        **run(given, tell),
+    }
     if given.json:
         print(json.dumps(found))
     if not given.quick:
