@@ -153,7 +153,7 @@ def persist_queue(folder: Path) -> Iterator[Callable[[], Append]]:
 def redis_stream(folder: Path) -> Iterator[Callable[[], Append]]:
     """A connection a producer."""
     redis = _imported("redis")
-    port = _free_port()
+    port = free_port()
     command = [
         _program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
         "--appendonly", "yes", "--appendfsync", "always", "--maxclients", "2000",
@@ -171,7 +171,7 @@ def redis_stream(folder: Path) -> Iterator[Callable[[], Append]]:
 async def nats_stream(folder: Path) -> AsyncIterator[Callable[[], AppendAsync]]:
     """One connection for all, as its client is meant to be used."""
     nats = _imported("nats")
-    port = _free_port()
+    port = free_port()
     config = folder / "nats.conf"
     config.write_text(
         f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}/store", sync_interval: always }}\n', "utf-8"
@@ -198,7 +198,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

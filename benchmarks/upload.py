@@ -278,38 +278,38 @@ def kept_up(load: Load, cache: Path) -> Kept:
         finally:
             warehouse.close()
     log = [(float(at), int(size)) for at, size in told["log"]]
-    lags = _lags(producer.acks[1:], log, warm)
+    waited = lags(producer.acks[1:], log, warm)
     events = producer.events - warm
-    p50, p95, p99, worst = (round(_percentile(lags, share), 3) for share in (0.5, 0.95, 0.99, 1.0))
+    p50, p95, p99, worst = (round(percentile(waited, share), 3) for share in (0.5, 0.95, 0.99, 1.0))
     return Kept(
         events=events, accepted_per_s=round(events / took), p50_s=p50, p95_s=p95, p99_s=p99, max_s=worst,
-        stall_s=round(_stall(producer.acks[1:], log), 3), cores=round((after["cpu_s"] - before["cpu_s"]) / took, 3),
+        stall_s=round(stall(producer.acks[1:], log), 3), cores=round((after["cpu_s"] - before["cpu_s"]) / took, 3),
         us_per_event=round((told["cpu_s"] - before["cpu_s"]) / events * 1e6, 1), first_s=round(log[0][0] - begun, 3),
         drained_s=round(log[-1][0] - producer.acks[-1].at, 3), peak_mb=round(told["peak_mb"]),
         rows=rows, lost=lost, doubled=doubled, dead=told["dead"],
     )  # fmt: skip
 
 
-def _lags(acks: Sequence[Ack], log: list[tuple[float, int]], events: int) -> list[tuple[float, int]]:
+def lags(acks: Sequence[Ack], log: list[tuple[float, int]], events: int) -> list[tuple[float, int]]:
     """(lag, events with it). Events of one append share its last one's."""
     sizes = [size for _, size in log]
-    lags: list[tuple[float, int]] = []
+    found: list[tuple[float, int]] = []
     for ack in acks:
-        lags.append((log[bisect_left(sizes, ack.bytes)][0] - ack.at, ack.events - events))
+        found.append((log[bisect_left(sizes, ack.bytes)][0] - ack.at, ack.events - events))
         events = ack.events
-    return sorted(lags)
+    return sorted(found)
 
 
-def _percentile(lags: list[tuple[float, int]], share: float) -> float:
-    wanted = share * sum(count for _, count in lags)
-    for lag, count in lags:
+def percentile(waited: list[tuple[float, int]], share: float) -> float:
+    wanted = share * sum(count for _, count in waited)
+    for lag, count in waited:
         wanted -= count
         if wanted <= 0:
             return lag
-    return lags[-1][0]
+    return waited[-1][0]
 
 
-def _stall(acks: Sequence[Ack], log: list[tuple[float, int]]) -> float:
+def stall(acks: Sequence[Ack], log: list[tuple[float, int]]) -> float:
     """The longest time without a commit while something acknowledged waited for one."""
     sizes = [ack.bytes for ack in acks]
     worst, last_at, last_size = 0.0, 0.0, 0
@@ -398,17 +398,19 @@ class Recorder:
 
     def execute(self, sql: str, *parameters: Any) -> Any:
         if self.is_on and STREAM in sql and sql.lstrip().upper().startswith(("SELECT", "WITH")):
-            plan = str(self._connection.execute(f"EXPLAIN ANALYZE {sql}", *parameters).fetchall()[0][1])
-            self.groups.append(_groups(plan))
+            plan = self._connection.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}", *parameters).fetchall()[0][1]
+            self.groups.append(groups_scanned(json.loads(plan)["operator"]))
         return self._connection.execute(sql, *parameters)
 
 
-def _groups(plan: str) -> int:
-    """Of the plan's scans of the stream: "Row Groups Scanned: 2 / 82"."""
+def groups_scanned(operators: list[dict[str, Any]]) -> int:
+    """Of a plan's scans of the stream, below these operators: each says "2 / 82"."""
     scanned = 0
-    for part in plan.split("Table: ")[1:]:
-        if STREAM in part.split("\n", 1)[0] and "Row Groups Scanned: " in part:
-            scanned += int(part.split("Row Groups Scanned: ")[1].split("/")[0].replace(",", ""))
+    for operator in operators:
+        told = operator["extra_info"]
+        if str(told.get("Table", "")).endswith(STREAM):
+            scanned += int(str(told.get("Row Groups Scanned", "0")).split("/")[0].replace(",", ""))
+        scanned += groups_scanned(operator.get("children", []))
     return scanned
 
 
