@@ -22,6 +22,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import statistics
@@ -395,6 +396,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="on the disk that is measured")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))  # with what was started
     if given.quick:
         given.seconds, given.rounds = 0.5, 1
     _use_peers(given.peers)

@@ -228,6 +228,7 @@ def main() -> None:
     parser.add_argument("--filled", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--recovered", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))  # with what was started
     if given.filled:
         filled(Path(given.filled[0]), int(given.filled[1]), int(given.filled[2]))
     elif given.recovered:

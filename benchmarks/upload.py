@@ -19,6 +19,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -57,13 +58,15 @@ DEFAULTS_RESET = ("max_vacuum_tasks", "checkpoint_threshold", "variant_minimum_s
 
 @dataclass(frozen=True)
 class Load:
-    """rate: events a second, 0: as fast as they are taken · base: rows before · late: share that tells old facts again"""
+    """rate: events a second, 0: as fast as they are taken · base: rows before · late: share that tells old facts again ·
+    idle_s: silence after the last commit, before one more event"""
 
     rate: int
     seconds: float
     base: int
     late: float = 0.0
     default_duckdb: bool = False
+    idle_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Kept:
     us_per_event             the same by event, until the last was committed
     first_s                  from the first append to an opened warehouse to its commit
     drained_s                from the last acknowledgement to the last commit
+    after_idle_s             lag of one event that came after the silence: it waits for a compaction that began in it
     peak_mb                  the uploader process's largest resident size
     lost, doubled            facts acknowledged but not there; ids that are there twice
     """
@@ -92,6 +96,7 @@ class Kept:
     us_per_event: float
     first_s: float
     drained_s: float
+    after_idle_s: float
     peak_mb: float
     rows: int
     lost: int
@@ -265,8 +270,13 @@ def kept_up(load: Load, cache: Path) -> Kept:
             before = child.ask("usage")
             took = producer.run(load.rate, load.seconds)
             after = child.ask("usage")
-            producer.close()
             child.wait_until(producer.bytes)
+            end = len(producer.acks)
+            if load.idle_s:
+                time.sleep(load.idle_s)
+                producer.append(1)
+                child.wait_until(producer.bytes)
+            producer.close()
             told = child.ask("quit")
         finally:
             child.end()
@@ -278,14 +288,16 @@ def kept_up(load: Load, cache: Path) -> Kept:
         finally:
             warehouse.close()
     log = [(float(at), int(size)) for at, size in told["log"]]
-    waited = lags(producer.acks[1:], log, warm)
-    events = producer.events - warm
+    acks, alone = producer.acks[1:end], producer.acks[end:]
+    waited = lags(acks, log, warm)
+    events = acks[-1].events - warm
+    done_at = log[bisect_left([size for _, size in log], acks[-1].bytes)][0]
     p50, p95, p99, worst = (round(percentile(waited, share), 3) for share in (0.5, 0.95, 0.99, 1.0))
     return Kept(
         events=events, accepted_per_s=round(events / took), p50_s=p50, p95_s=p95, p99_s=p99, max_s=worst,
-        stall_s=round(stall(producer.acks[1:], log), 3), cores=round((after["cpu_s"] - before["cpu_s"]) / took, 3),
+        stall_s=round(stall(acks, log), 3), cores=round((after["cpu_s"] - before["cpu_s"]) / took, 3),
         us_per_event=round((told["cpu_s"] - before["cpu_s"]) / events * 1e6, 1), first_s=round(log[0][0] - begun, 3),
-        drained_s=round(log[-1][0] - producer.acks[-1].at, 3), peak_mb=round(told["peak_mb"]),
+        drained_s=round(done_at - acks[-1].at, 3), after_idle_s=round(log[-1][0] - alone[0].at, 3) if alone else 0.0, peak_mb=round(told["peak_mb"]),
         rows=rows, lost=lost, doubled=doubled, dead=told["dead"],
     )  # fmt: skip
 
@@ -494,7 +506,7 @@ def _opened(bases: Sequence[int], cache: Path) -> Iterator[dict[int, tuple[DuckD
 
 HEAD = (
     f"{'rate':>7} {'base':>11} {'late':>6} {'':8} {'taken/s':>8} {'P50 s':>7} {'P95 s':>7} {'P99 s':>7} {'max s':>7} {'stall s':>8}"
-    f" {'cores':>6} {'us/ev':>6} {'first s':>8} {'drained':>8} {'MB':>5} {'lost':>5} {'doubled':>7}"
+    f" {'cores':>6} {'us/ev':>6} {'first s':>8} {'drained':>8} {'idle s':>7} {'MB':>5} {'lost':>5} {'doubled':>7}"
 )
 
 
@@ -503,7 +515,7 @@ def _row(load: Load, kept: Kept) -> str:
     return (
         f"{load.rate or 'max':>7} {load.base:>11,} {load.late:>6g} {how:8} {kept.accepted_per_s:>8,} {kept.p50_s:>7.3f} {kept.p95_s:>7.3f}"
         f" {kept.p99_s:>7.3f} {kept.max_s:>7.3f} {kept.stall_s:>8.3f} {kept.cores:>6.2f} {kept.us_per_event:>6.1f} {kept.first_s:>8.2f}"
-        f" {kept.drained_s:>8.2f} {kept.peak_mb:>5.0f} {kept.lost:>5} {kept.doubled:>7}"
+        f" {kept.drained_s:>8.2f} {kept.after_idle_s:>7.2f} {kept.peak_mb:>5.0f} {kept.lost:>5} {kept.doubled:>7}"
     )
 
 
@@ -511,7 +523,8 @@ def _loads(quick: bool) -> list[Load]:
     if quick:
         return [Load(10_000, 5, 0), Load(10_000, 5, 100_000, late=0.001), Load(0, 2, 0)]
     return [
-        Load(10_000, 60, 0), Load(10_000, 60, 1_000_000), Load(10_000, 60, 10_000_000),
+        Load(10_000, 60, 0),
+        Load(10_000, 60, 1_000_000, idle_s=5.5), Load(10_000, 60, 10_000_000),
         Load(10_000, 60, 10_000_000, late=0.001), Load(10_000, 60, 1_000_000, default_duckdb=True),
         Load(40_000, 30, 1_000_000), Load(50_000, 10, 1_000_000), Load(0, 10, 1_000_000),
     ]  # fmt: skip
@@ -565,6 +578,7 @@ def main() -> None:
         "--late", type=float, default=0.0, metavar="SHARE", help="of events that tell a fact of the base again"
     )
     parser.add_argument("--default-duckdb", action="store_true", help="with DuckDB's own vacuum and thresholds")
+    parser.add_argument("--idle", type=float, default=0.0, metavar="S", help="silence afterwards, then one more event")
     parser.add_argument("--catch-up", type=int, metavar="LINES", help="only sealed segments, so many lines")
     parser.add_argument("--dedupe", action="store_true", help="only batches at 0 and at --base rows (10,000,000)")
     parser.add_argument("--quick", action="store_true", help="short, with small bases; keeps no results")
@@ -574,6 +588,7 @@ def main() -> None:
     parser.add_argument("--drain", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--raw-json", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))  # with what was started
     if given.uploader:
         uploader(given.uploader, given.default_duckdb)
     elif given.drain:
@@ -590,7 +605,7 @@ def _measure(given: argparse.Namespace) -> None:
             print(line, flush=True)
 
     if given.rate is not None:
-        load = Load(given.rate, given.seconds, given.base, given.late, given.default_duckdb)
+        load = Load(given.rate, given.seconds, given.base, given.late, given.default_duckdb, given.idle)
         tell(HEAD)
         kept = kept_up(load, given.cache)
         tell(_row(load, kept))
