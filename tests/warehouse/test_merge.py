@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from cdesk.clock import Clock
 from cdesk.errors import WarehouseError
 from cdesk.sql.dialect import to_duckdb
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb import known
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM, Merged
@@ -279,6 +281,26 @@ def test_keys_without_a_value_are_left_out_but_once_a_batch(table: Table) -> Non
     assert shapes[2] == {feature.name for feature in CATALOG["tool_called"].features}
     absent = f"SELECT count(*) FROM {STREAM} WHERE variant_extract(feature_json, 'tool_name')::VARCHAR IS NULL"
     assert table.connection.execute(absent).fetchall() == [(3,)]
+
+
+@pytest.mark.parametrize("built_at_once_max", [0, 10_000])
+def test_a_filter_that_grows_forgets_nothing(
+    table: Table, monkeypatch: pytest.MonkeyPatch, built_at_once_max: int
+) -> None:
+    """Facts that come with and without known ones, while the filter fills and is built anew, at once or meanwhile."""
+    monkeypatch.setattr(known, "BLOCKS_MIN", 1)
+    monkeypatch.setattr(known, "BUILT_AT_ONCE_MAX", built_at_once_max)
+    monkeypatch.setattr(known, "RECENT_MAX", 20)
+    table.after()
+    told: list[Activity] = []
+    chance = random.Random(3)
+    for batch in range(60):
+        new = [seen("tool_called", f"{batch}.{n}", tool_name="Bash") for n in range(7)]
+        again = chance.sample(told, min(len(told), 3))
+        more = [msgspec.structs.replace(one, source="hook") for one in chance.sample(told, min(len(told), 2))]
+        table.merge([*new, *again, *new[:1], *more])
+        told += new
+    assert len(table.rows()) == len(told) == len({row["activity_id"] for row in table.rows()})
 
 
 def test_a_batch_goes_in_as_a_whole_or_not_at_all(table: Table) -> None:

@@ -74,7 +74,8 @@ class Known:
         return self._recent.get(name) or self._older.get(name)
 
     def add(self, names: Sequence[str], times: Sequence[int]) -> None:
-        """New names, with the times of their rows, were committed or are about to be: knowing too much is harmless."""
+        """New names, with the times of their rows: all that the next commit will bring, none of them committed yet.
+        Knowing too much is harmless."""
         if not names:
             return
         if self._filter is not None and self._filter.is_full and self._builder is None:

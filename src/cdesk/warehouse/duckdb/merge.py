@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -234,14 +235,20 @@ class Merger:
     def _batch(self, fresh: list[RawActivity], rows: list[_Row], seq: int) -> columns.Batch:
         ingested_at = columns.microseconds(self._clock.now())
         times = [columns.microseconds(activity.ts) for activity in fresh]
-        self._known.add([name for a in fresh for name in a.names],
-                        [ts for a, ts in zip(fresh, times, strict=True) for _ in a.names])  # fmt: skip
-        new = [row.activity for row in rows]
-        self._known.add(
-            [name for a in new for name in a.names], [columns.microseconds(a.ts) for a in new for _ in a.names]
+        self._know(
+            chain(zip(fresh, times, strict=True), ((r.activity, columns.microseconds(r.activity.ts)) for r in rows))
         )
         encoded = columns.of_rows([_encoded(row, ingested_at, seq) for row in rows])
         return columns.together(columns.of_fresh(fresh, times, ingested_at, seq) if fresh else {}, encoded)
+
+    def _know(self, rows: Iterable[tuple[Columns, int]]) -> None:
+        """All of a batch at once: a filter that is built anew reads the table, where none of them is yet."""
+        names: list[str] = []
+        times: list[int] = []
+        for row, ts in rows:
+            names += row.names
+            times += [ts] * len(row.names)
+        self._known.add(names, times)
 
     def _insert(self, batch: columns.Batch) -> None:
         statement, source = columns.insert(batch)
