@@ -31,6 +31,17 @@ COLUMNS: dict[str, str] = {
 }  # fmt: skip
 """Name and DuckDB type."""
 
+BEFORE: dict[str, str] = {"_replaced_seq": "BIGINT"} | {
+    name: COLUMNS[name]
+    for name in (
+        "activity_id", "ts", "customer", "anonymous_customer_id", "activity", "feature_json", "revenue_impact", "link",
+        "_org_id", "_session_id", "_source", "_first_seq", "_project_path", "_model", "_speed", "_is_counted",
+        "_prompt_tokens", "_completion_tokens", "_cache_creation_5m_tokens", "_cache_creation_1h_tokens",
+        "_cache_read_tokens",
+    )
+}  # fmt: skip
+"""Columns of _STREAM_BEFORE."""
+
 Batch: TypeAlias = dict[str, list[Any]]
 """Values by column, all of one length."""
 
@@ -105,10 +116,19 @@ def together(first: Batch, second: Batch) -> Batch:
 
 
 def insert(batch: Batch) -> tuple[str, na.ArrayStream]:
-    """The statement that writes the batch, and what it reads under the name SOURCE."""
+    """The statement that writes the batch into the stream, and what it reads under the name SOURCE."""
+    return _insert(STREAM, COLUMNS, batch)
+
+
+def insert_before(rows: Sequence[tuple[Any, ...]]) -> tuple[str, na.ArrayStream]:
+    """The same for rows as they stood, with their values in the order of BEFORE."""
+    return _insert("_STREAM_BEFORE", BEFORE, dict(zip(BEFORE, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _insert(table: str, types: dict[str, str], batch: Batch) -> tuple[str, na.ArrayStream]:
     count = len(batch["activity_id"])
-    present = tuple(name for name in COLUMNS if batch[name].count(None) < count)
-    kinds = {name: _ARROW[COLUMNS[name]] for name in present}
+    present = tuple(name for name in types if batch[name].count(None) < count)
+    kinds = {name: _ARROW[types[name]] for name in present}
     parts = max(1, min(PARTS_MAX, count // PART_ROWS))
     size = -(-count // parts)
     chunks = [
@@ -118,13 +138,14 @@ def insert(batch: Batch) -> tuple[str, na.ArrayStream]:
         )
         for start in range(0, count, size)
     ]  # fmt: skip
-    return _insert_sql(present), na.ArrayStream(chunks[0] if len(chunks) == 1 else na.Array.from_chunks(chunks))
+    return _insert_sql(table, present), na.ArrayStream(chunks[0] if len(chunks) == 1 else na.Array.from_chunks(chunks))
 
 
 @cache
-def _insert_sql(names: tuple[str, ...]) -> str:
-    read = ", ".join(_READ.get(COLUMNS[name], "{0}").format(name) for name in names)
-    return f"INSERT INTO {STREAM} ({', '.join(names)}) SELECT {read} FROM {SOURCE}"
+def _insert_sql(table: str, names: tuple[str, ...]) -> str:
+    types = COLUMNS | BEFORE
+    read = ", ".join(_READ.get(types[name], "{0}").format(name) for name in names)
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {read} FROM {SOURCE}"
 
 
 # -- features ------------------------------------------------------------------------------------------------------
