@@ -126,6 +126,10 @@ class Merger:
             return Merged()
         try:
             return self._merge(activities)
+        except duckdb.OutOfMemoryException as error:
+            if len(activities) > 1:
+                raise  # half of them may fit
+            raise WarehouseUnready(f"no memory for one activity: {str(error).splitlines()[0]}.") from error
         except _NOT_THE_DATA as error:
             raise WarehouseUnready(
                 f"the warehouse cannot write now: {str(error).splitlines()[0]}.",
