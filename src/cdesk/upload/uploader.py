@@ -11,6 +11,7 @@ from cdesk.activity.model import Activity
 from cdesk.errors import CdeskError, QueueError, WarehouseError
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.reader import Delivery, Origin, Reader
+from cdesk.upload.inspector import Inspector
 from cdesk.warehouse.warehouse import Merged, Warehouse
 
 BATCH_LINES_MAX = 5_000
@@ -30,10 +31,13 @@ class _Loadable:
 class Uploader:
     """One consumer of the queue. `step` moves one batch; `run` moves batches until told to stop."""
 
-    def __init__(self, reader: Reader, warehouse: Warehouse, dead: DeadLetters) -> None:
+    def __init__(
+        self, reader: Reader, warehouse: Warehouse, dead: DeadLetters, inspector: Inspector | None = None
+    ) -> None:
         self._reader = reader
         self._warehouse = warehouse
         self._dead = dead
+        self._inspector = inspector
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._stepping = threading.Lock()
@@ -105,7 +109,8 @@ class Uploader:
         if not batch:
             return
         try:
-            self.merged += self._warehouse.merge([item.activity for item in batch])
+            passed = batch if self._inspector is None else self._inspector.inspect(batch).merge
+            self.merged += self._warehouse.merge([item.activity for item in passed])
         except Exception as error:
             if isinstance(error, CdeskError) and error.retryable:
                 raise

@@ -14,6 +14,7 @@ from cdesk.activity.model import Activity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import QueryRefused, WarehouseBusy, WarehouseError
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb.drift import DuckDBDrift
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
@@ -35,6 +36,7 @@ class DuckDBWarehouse:
         self._writing = threading.Lock()
         deploy.apply(self._connection)
         self._merger = Merger(self._connection, clock)
+        self.drift = DuckDBDrift(self._connection, self._writing)
 
     def merge(self, activities: Sequence[Activity]) -> Merged:
         with self._writing, _translated():
