@@ -57,7 +57,9 @@ def test_recorded_telemetry_keeps_it(scenario: str) -> None:
 
 
 def _transcripts(tree: str) -> list[Activity]:
-    paths = [path for path in sorted(shared_data(tree).rglob("*.jsonl")) if tree == "transcripts" or "projects" in path.parts]
+    paths = [
+        path for path in sorted(shared_data(tree).rglob("*.jsonl")) if tree == "transcripts" or "projects" in path.parts
+    ]
     files = (TranscriptFile(path, hook_recordings.PERSON, hook_recordings.PRICES) for path in paths)
     return [activity for file in files for chunk in file.read() for activity in chunk.activities]
 
@@ -78,7 +80,7 @@ def test_what_consent_takes_out_is_no_drift(text: Any) -> None:
         *hook_recordings.hooks("tools"), *test_otlp_facts.telemetry("tools"),
         Activity(activity_id="x", ts=activity.ts, activity="sql_executed", customer="a", feature_json=ran, source="mcp"),
     ]  # fmt: skip
-    kept = [activity for one in told if (activity := consent.apply(one, b"k" * 32)) is not None]
+    kept = [left for one in told if (left := consent.apply(one, b"k" * 32)) is not None]
     assert _drifted(kept, Contract(words_kept=False)) == []
 
 
