@@ -60,6 +60,11 @@ def is_taken_up(policy: Policy, kind: IncidentKind) -> bool:
     return policy == "additive" and kind in _TAKEN_UP
 
 
+def is_news(policy: Policy, kind: IncidentKind) -> bool:
+    """Whether the stream hears of it. A name of one's own that is welcome is an incident to look up, not an event."""
+    return not (kind == "unknown_activity" and is_taken_up(policy, kind))
+
+
 def severity(policy: Policy, kind: IncidentKind) -> Severity:
     """error: rows are set aside · warning: somebody should look · info: nothing to do"""
     if not is_kept(policy, kind):

@@ -61,6 +61,11 @@ class Drift:
         self._inspector.flush()
         return sorted(self._store.incidents(), key=lambda incident: incident.status != "open")
 
+    def unsettled(self) -> tuple[int, int]:
+        """Open incidents, and rows that wait for one."""
+        incidents = self._store.incidents()
+        return sum(one.status == "open" for one in incidents), sum(one.quarantined for one in incidents)
+
     def show(self, drift_id: str) -> Told:
         incident = self._find(drift_id)
         rows = self._store.waiting(incident.id, ROWS_SHOWN)

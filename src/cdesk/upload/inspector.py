@@ -47,7 +47,7 @@ from cdesk.activity.identity import activity_id
 from cdesk.activity.model import JSON, Activity, Features, Person
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import WarehouseError
-from cdesk.governance.drift import UNKNOWN, DriftPolicy, IncidentKind, Policy, is_kept, is_taken_up, severity
+from cdesk.governance.drift import UNKNOWN, DriftPolicy, IncidentKind, Policy, is_kept, is_news, is_taken_up, severity
 from cdesk.queue.reader import Origin
 from cdesk.warehouse.drift import DriftChanges, DriftStore, Incident, Quarantined, Status, TakenUp
 
@@ -318,7 +318,8 @@ class Inspector:
             self._take_up(incident, findings)
             incident = msgspec.structs.replace(incident, status="accepted")
         incident = msgspec.structs.replace(incident, schema_version=self._version(subject, findings))
-        findings.told[name] = incident
+        if is_news(policy, kind):
+            findings.told[name] = incident
         return incident
 
     def _set_aside(

@@ -73,7 +73,9 @@ class DuckDBWarehouse:
         return int(self.query(f"SELECT count(*) FROM {STREAM}").rows[0][0])
 
     def data_as_of(self) -> datetime | None:
-        newest = self.query(f"SELECT max(ts) FROM {STREAM} WHERE activity <> 'self_test_arrived'").rows[0][0]
+        newest = self.query(
+            f"SELECT max(ts) FROM {STREAM} WHERE activity NOT IN ('self_test_arrived', 'schema_drift_detected')"
+        ).rows[0][0]
         return None if newest is None else newest.replace(tzinfo=UTC)
 
     def compact(self) -> None:
