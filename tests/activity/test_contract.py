@@ -70,6 +70,12 @@ def test_transcripts_keep_it(tree: str) -> None:
     assert _drifted(_transcripts(tree)) == []
 
 
+def test_an_event_of_a_newer_claude_code_keeps_it() -> None:
+    """It is kept as a line, with what every hook tells."""
+    payload = {"hook_event_name": "SomethingNew", "session_id": "s1", "prompt_id": "p1", "cwd": "/p", "agent_id": "a1"}
+    assert _drifted(hook_recordings.told(payload)) == []
+
+
 @pytest.mark.parametrize("text", ["hash", "drop"])
 def test_what_consent_takes_out_is_no_drift(text: Any) -> None:
     """Hashed words are texts where an object was; dropped ones may be required."""

@@ -12,6 +12,7 @@ import pytest
 from tests.generated import START
 
 from cdesk.activity.codec import encode
+from cdesk.activity.contract import Contract
 from cdesk.activity.identity import activity_id
 from cdesk.activity.model import Activity, Features, Person
 from cdesk.errors import ConfigError, UsageError, WarehouseBusy, WarehouseError
@@ -253,7 +254,7 @@ def test_an_incident_says_what_a_person_needs_and_no_value(opened: Open) -> None
         "number",
         "string",
     )
-    assert wrong.sample == {
+    assert wrong.sample_json == {
         "latency_ms": "string of 8", "mood": "object of 1", "tool_name": "string of 4", "tool_use_id": "string of 7",
     }  # fmt: skip
     shown = house.drift.show(wrong.id[:8])
@@ -261,6 +262,17 @@ def test_an_incident_says_what_a_person_needs_and_no_value(opened: Open) -> None
     assert [row.reason for row in shown.rows] == ["latency_ms is string, not number; mood (object) is not declared"]
     told_of = house.warehouse.query("SELECT feature_json::JSON::VARCHAR FROM CLAUDE_STREAM_V2").rows
     assert len(told_of) == 2 and "secret" not in str(told_of) and "another" not in str(told_of)
+
+
+def test_telling_of_drift_is_no_drift(opened: Open) -> None:
+    """The system event has the catalog's own shape, and derives its id from what drifted."""
+    house = opened("strict")
+    house.put(told(1, mood="good"))
+    sql = "SELECT activity, feature_json::JSON::VARCHAR FROM CLAUDE_STREAM_V2"
+    [(activity, features)] = house.warehouse.query(sql).rows
+    assert activity == "schema_drift_detected"
+    assert Contract().check(activity, msgspec.json.decode(features)) == ()
+    assert house.warehouse.data_as_of() is None
 
 
 def test_repetition_counts_once(opened: Open) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.generated import json_values
 
 from cdesk.activity.catalog import FAMILIES, Family, complete
-from cdesk.activity.model import JSON
+from cdesk.activity.model import JSON, Features
 from cdesk.warehouse.deploy import apply
 
 EXAMPLES = 12
@@ -36,8 +36,8 @@ def test_no_kind_of_value_breaks_a_typed_view(family: Family, connection: duckdb
         documents = []
         for activity in family.activities:
             names = [feature.name for feature in activity.features]
-            alike = [dict.fromkeys(names, value) for value in values]
-            mixed = {name: values[i % len(values)] for i, name in enumerate(names)}
+            alike: list[Features] = [dict.fromkeys(names, value) for value in values]
+            mixed: Features = {name: values[i % len(values)] for i, name in enumerate(names)}
             documents += [(activity.activity, json.dumps(complete(activity.activity, row))) for row in (*alike, mixed)]
         connection.execute("DELETE FROM CLAUDE_STREAM_V2")
         connection.execute(

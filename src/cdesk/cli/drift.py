@@ -96,7 +96,7 @@ def _show(answer: Any, given: argparse.Namespace) -> None:
         f"  seen    {one['occurrences']:,} times, first {_minute(one['first_seen'])}, last {_minute(one['last_seen'])}"
     )
     print(f"  policy  {answer['policy']} ({one['family']} activities), schema version {one['schema_version']}")
-    print(f"  sample  {', '.join(f'{key}: {kind}' for key, kind in one['sample'].items())}")
+    print(f"  sample  {', '.join(f'{key}: {kind}' for key, kind in one['sample_json'].items())}")
     print(f"  wait    {one['quarantined']:,} rows")
     for row in answer["rows"]:
         text = row["line"].rstrip("\n")

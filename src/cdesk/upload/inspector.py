@@ -312,7 +312,7 @@ class Inspector:
             id=_drift_id(name), kind=kind, family=family, activity=subject, key=key, expected=expected,
             actual=_plain(violation.actual) if key else "",
             severity=severity(policy, kind), status="open", first_seen=findings.at, last_seen=findings.at,
-            changed_at=findings.at, sample=_masked(activity.feature_json, key), schema_version="",
+            changed_at=findings.at, sample_json=_masked(activity.feature_json, key), schema_version="",
         )  # fmt: skip
         if is_taken_up(policy, kind):
             self._take_up(incident, findings)

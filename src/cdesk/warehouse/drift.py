@@ -36,7 +36,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: datetime
     changed_at: datetime
     occurrences: int = 0
-    sample: Features
+    sample_json: Features
     schema_version: str
     quarantined: int = 0
 

@@ -20,14 +20,14 @@ from cdesk.warehouse.drift import DEPENDED_ON, DriftChanges, Incident, Quarantin
 
 _INCIDENT = (
     "id", "kind", "family", "activity", "key", "expected", "actual", "severity", "status", "revision", "first_seen",
-    "last_seen", "changed_at", "occurrences", "sample", "schema_version",
+    "last_seen", "changed_at", "occurrences", "sample_json", "schema_version",
 )  # fmt: skip
 _ROW = (
     "id", "activity_id", "ts", "activity", "customer", "reason", "drift_id", "line", "quarantined_at",
 )  # fmt: skip
 _WAITING = "requeued_at IS NULL"
 _READ_INCIDENTS = f"""
-SELECT {", ".join(f"{n}::VARCHAR" if n == "id" else f"{n}::JSON::VARCHAR" if n == "sample" else n for n in _INCIDENT)},
+SELECT {", ".join({"id": "id::VARCHAR", "sample_json": "sample_json::JSON::VARCHAR"}.get(n, n) for n in _INCIDENT)},
        (SELECT count(*) FROM QUARANTINE AS q WHERE q.drift_id = d.id AND {_WAITING}) AS quarantined
   FROM SCHEMA_DRIFT AS d ORDER BY last_seen DESC, id"""
 _READ_ROWS = f"""
@@ -35,11 +35,9 @@ SELECT {", ".join(f"{n}::VARCHAR" if n in ("id", "drift_id") else n for n in _RO
   FROM QUARANTINE WHERE drift_id = ?::UUID AND {_WAITING} AND (? IS NULL OR id > ?::UUID) ORDER BY id LIMIT ?"""
 _PUT_INCIDENT = f"""
 INSERT INTO SCHEMA_DRIFT ({", ".join(_INCIDENT)})
-SELECT {", ".join("?::JSON::VARIANT" if name == "sample" else "?" for name in _INCIDENT)}"""
-_LISTS = ", ".join(
-    f"unnest(${n}::{ {'id': 'UUID', 'drift_id': 'UUID', 'ts': 'TIMESTAMP', 'quarantined_at': 'TIMESTAMP'}.get(n, 'VARCHAR') }[]) AS {n}"
-    for n in _ROW
-)
+SELECT {", ".join("?::JSON::VARIANT" if name == "sample_json" else "?" for name in _INCIDENT)}"""
+_TYPES = {"id": "UUID", "drift_id": "UUID", "ts": "TIMESTAMP", "quarantined_at": "TIMESTAMP"}
+_LISTS = ", ".join(f"unnest(${name}::{_TYPES.get(name, 'VARCHAR')}[]) AS {name}" for name in _ROW)
 _PUT_ROWS = f"""
 INSERT INTO QUARANTINE ({", ".join(_ROW)})
 SELECT DISTINCT ON (id) {", ".join(_ROW)} FROM (SELECT {_LISTS})
@@ -161,7 +159,7 @@ def _reason(drift_id: str) -> str:
 
 
 def _incident(row: dict[str, Any]) -> Incident:
-    row["sample"] = msgspec.json.decode(row["sample"] or "{}")
+    row["sample_json"] = msgspec.json.decode(row["sample_json"] or "{}")
     for name in ("first_seen", "last_seen", "changed_at"):
         row[name] = _utc(row[name])
     return Incident(**row)
@@ -169,7 +167,7 @@ def _incident(row: dict[str, Any]) -> Incident:
 
 def _incident_values(incident: Incident) -> tuple[object, ...]:
     values = {name: getattr(incident, name) for name in _INCIDENT}
-    values["sample"] = msgspec.json.encode(incident.sample).decode()
+    values["sample_json"] = msgspec.json.encode(incident.sample_json).decode()
     for name in ("first_seen", "last_seen", "changed_at"):
         values[name] = _naive(values[name])
     return tuple(values.values())

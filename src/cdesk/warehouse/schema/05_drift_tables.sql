@@ -6,7 +6,7 @@
 -- kind: new_key, inconsistent_type, wrong_type, missing_key, unknown_activity, too_many_keys, too_many_activities.
 -- expected, actual: kinds of value. severity: error (rows are set aside), warning or info. status: open, accepted (the
 -- catalog of this warehouse was extended) or released (the rows went in, the catalog stayed). revision: how often the
--- status changed. occurrences: activities that came so, each counted once. sample: the first one's features, every
+-- status changed. occurrences: activities that came so, each counted once. sample_json: the first one's features, every
 -- value replaced by its kind. schema_version: the activity's, when it was opened or accepted.
 CREATE TABLE IF NOT EXISTS SCHEMA_DRIFT (
     id VARCHAR(36) NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS SCHEMA_DRIFT (
     last_seen TIMESTAMP_NTZ NOT NULL,
     changed_at TIMESTAMP_NTZ NOT NULL,
     occurrences BIGINT NOT NULL,
-    sample VARIANT,
+    sample_json VARIANT,
     schema_version VARCHAR
 );
 
