@@ -29,6 +29,8 @@ from cdesk.governance.key import load_or_make_key
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.reader import Depth
+from cdesk.upload.drift import Drift
+from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
@@ -108,7 +110,12 @@ class App(Producer):
         self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock)
         super().__init__(home, settings, clock=clock)
         self.reader = Reader(home.queue, CONSUMER, self.dead)
-        self.uploader = Uploader(self.reader, self.warehouse, self.dead)
+        self.inspector = Inspector(
+            self.warehouse.drift, self.warehouse.merge, settings.drift, lambda: person(settings.person, home.path),
+            words_kept=settings.consent.text == "keep", clock=clock,
+        )  # fmt: skip
+        self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
+        self.uploader = Uploader(self.reader, self.warehouse, self.dead, self.inspector)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
@@ -193,6 +200,7 @@ class App(Producer):
         self.bookmarks.save()
         try:
             self.uploader.drain()
+            self.inspector.flush()
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
         self.warehouse.close()

@@ -5,6 +5,7 @@
     [service]  port = 4740
     [queue]    segment_bytes_max = 52428800    segment_seconds_max = 60    bytes_max = 2147483648
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
+    [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
 
 Unknown sections and keys are errors, so that a typing mistake is not silently without effect.
 """
@@ -20,6 +21,7 @@ import msgspec
 
 from cdesk.errors import ConfigError
 from cdesk.governance.consent import Consent
+from cdesk.governance.drift import DriftPolicy
 
 DEFAULT_PORT = 4740
 SAMPLE_SUFFIX = "-sample"
@@ -51,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service: ServiceSettings = ServiceSettings()
     queue: QueueSettings = QueueSettings()
     consent: Consent = Consent()
+    drift: DriftPolicy = DriftPolicy()
 
 
 class Home(msgspec.Struct, frozen=True):

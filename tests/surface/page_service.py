@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from cdesk.activity.catalog import CATALOG
 from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.clock import SYSTEM_CLOCK, Clock
@@ -82,8 +83,16 @@ def row(activity: str, at: datetime, session: str = "s1", **features: Any) -> di
     return {
         "activity": activity, "ts": at.isoformat(), "customer": "ada@example.org", "_session_id": session,
         "activity_id": sha256(repr((activity, session, at, sorted(features.items(), key=str))).encode()).hexdigest(),
-        "feature_json": {"project_path": "/work/alpha", **features}, "revenue_impact": cost,
+        "feature_json": {**required(activity), "project_path": "/work/alpha", **features}, "revenue_impact": cost,
     }  # fmt: skip
+
+
+def required(activity: str) -> dict[str, Any]:
+    """What an activity must have, so that it keeps the catalog's contract."""
+    declared = CATALOG.get(activity)
+    return (
+        {f.name: {"string": "s", "boolean": True}[f.kind] for f in declared.features if f.required} if declared else {}
+    )
 
 
 def answer(at: datetime, cost: float | None, session: str = "s1", **features: Any) -> dict[str, Any]:

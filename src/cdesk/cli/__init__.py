@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "sql": "ask the warehouse in SQL (read-only)",
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",
+    "drift": "what left the catalog's shape, and what to do about it",
     "emit": "add activities of your own from NDJSON on standard input",
 }
 

@@ -157,6 +157,10 @@ def _flow(home: Home) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "queue", "empty: everything is in the warehouse")
+    drift = found.get("drift") or {"open": 0, "quarantined": 0}
+    if drift["open"] or drift["quarantined"]:
+        text = f"{drift['open']:,} kinds of activity left the catalog's shape, {drift['quarantined']:,} rows are set aside."
+        yield Finding("note", "drift", text, "`cdesk drift list` shows them; accept or release each.")
 
 
 def _letters(home: Home) -> Iterator[Finding]:

@@ -78,6 +78,9 @@ def sentences(status: dict[str, Any]) -> str:
     lines.append(f"queue       {waiting if queue['bytes'] else 'empty, everything is in the warehouse'}")
     if queue["dead_letters"]:
         lines.append(f"set aside   {queue['dead_letters']:,} lines that could not be read: `cdesk doctor`")
+    drift = status.get("drift") or {"open": 0, "quarantined": 0}
+    if drift["open"] or drift["quarantined"]:
+        lines.append(f"drift       {drift['open']:,} open, {drift['quarantined']:,} rows set aside: `cdesk drift list`")
     for source in status.get("completeness", ()):
         repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
         lines.append(

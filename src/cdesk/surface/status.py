@@ -46,6 +46,13 @@ class SourceStatus(msgspec.Struct, frozen=True):
     completeness_pct: float
 
 
+class DriftStatus(msgspec.Struct, frozen=True):
+    """open: incidents that want a decision · quarantined: rows that wait for one"""
+
+    open: int
+    quarantined: int
+
+
 class Status(msgspec.Struct, frozen=True):
     """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
 
@@ -59,6 +66,7 @@ class Status(msgspec.Struct, frozen=True):
     lag_s: float
     backfill: BackfillStatus | None = None
     completeness: tuple[SourceStatus, ...] = ()
+    drift: DriftStatus | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -82,6 +90,7 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
             for source, sessions, facts, seen, missed, repaired, percent in app.completeness()
             if seen
         ),
+        drift=DriftStatus(*app.drift.unsettled()),
     )
 
 

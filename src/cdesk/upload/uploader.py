@@ -23,7 +23,8 @@ from cdesk.activity.codec import BadLine, decode_raw
 from cdesk.activity.model import Activity, RawActivity
 from cdesk.errors import CdeskError, QueueError, WarehouseError
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
-from cdesk.queue.reader import Delivery, Reader
+from cdesk.queue.reader import Delivery, Origin, Reader
+from cdesk.upload.inspector import Inspector
 from cdesk.warehouse.warehouse import Merged, Warehouse
 
 BATCH_LINES_MAX = 5_000
@@ -47,13 +48,40 @@ class _Batch:
     places: list[int]
 
 
+@dataclass(slots=True)
+class _Suspect:
+    """An activity that the inspector has to look at, and its line."""
+
+    raw: Activity | RawActivity
+    delivery: Delivery
+    place: int
+    whole: Activity | None = None
+
+    @property
+    def activity(self) -> Activity:
+        if self.whole is None:
+            self.whole = self.raw.whole() if isinstance(self.raw, RawActivity) else self.raw
+        return self.whole
+
+    @property
+    def line(self) -> bytes:
+        return self.delivery.lines[self.place]
+
+    @property
+    def origin(self) -> Origin:
+        return self.delivery.origin(self.place)
+
+
 class Uploader:
     """One consumer of the queue. `step` moves one batch; `run` moves batches until told to stop."""
 
-    def __init__(self, reader: Reader, warehouse: Warehouse, dead: DeadLetters) -> None:
+    def __init__(
+        self, reader: Reader, warehouse: Warehouse, dead: DeadLetters, inspector: Inspector | None = None
+    ) -> None:
         self._reader = reader
         self._warehouse = warehouse
         self._dead = dead
+        self._inspector = inspector
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._stepping = threading.Lock()
@@ -159,7 +187,7 @@ class Uploader:
         if start == end:
             return
         try:
-            self.merged += self._warehouse.merge(batch.activities[start:end])
+            self.merged += self._warehouse.merge(self._inspected(batch, start, end))
         except Exception as error:
             if isinstance(error, CdeskError) and error.retryable:
                 raise
@@ -169,6 +197,23 @@ class Uploader:
             middle = (start + end) // 2
             self._load(batch, start, middle)
             self._load(batch, middle, end)
+
+    def _inspected(self, batch: _Batch, start: int, end: int) -> list[Activity | RawActivity]:
+        """Those that may go in. Only what does not surely keep the contract is decoded and looked at closely."""
+        if self._inspector is None:
+            return batch.activities[start:end]
+        keeps = self._inspector.contract.keeps
+        passed: list[Activity | RawActivity] = []
+        suspects: list[_Suspect] = []
+        for place in range(start, end):
+            activity = batch.activities[place]
+            if isinstance(activity, RawActivity) and keeps(activity.activity, activity.feature_json):
+                passed.append(activity)
+            else:
+                suspects.append(_Suspect(activity, batch.delivery, batch.places[place]))
+        if suspects:
+            passed += (item.activity for item in self._inspector.inspect(suspects).merge)
+        return passed
 
     def _bury(self, delivery: Delivery, place: int, reason: str) -> None:
         origin = delivery.origin(place)

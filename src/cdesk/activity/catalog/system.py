@@ -31,6 +31,7 @@ SYSTEM = Family(
             "a transcript line or hook event of a type cdesk does not know yet",
             F("line_type", "string", "its type", privacy="public"),
             F("line", "string", "the line itself, cut at the text limit", privacy="content"),
+            F("prompt_id", "string", "prompt it belongs to, where told", privacy="public"),
         ),
         _system(
             "hook_ran",

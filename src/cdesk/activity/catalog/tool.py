@@ -10,7 +10,7 @@ TOOL = Family(
             "tool_called",
             "Claude called a tool",
             (
-                F("tool_name", "string", "name the model used", privacy="public", required=True),
+                F("tool_name", "string", "name the model used; null where only the result was told", privacy="public"),
                 F("tool_use_id", "string", "the API's id of the call", privacy="public", required=True),
                 F(
                     "tool_category",

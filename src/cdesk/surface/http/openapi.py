@@ -26,8 +26,10 @@ from cdesk.capture.intake import Receipt
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
 from cdesk.query.usage import Breakdown
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.drift import Incidents
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.status import Status
+from cdesk.upload.drift import Settled, Told
 
 PATH = "/openapi.json"
 JSON, NDJSON, EVENTS, HTML, TEXT = (
@@ -161,6 +163,7 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     GivenActivity, Receipt, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
+    Incidents, Told, Settled,
 )  # fmt: skip
 
 
@@ -272,6 +275,14 @@ OPERATIONS: tuple[Operation, ...] = (
                   "hook_event_name": WORDS, "session_id": WORDS, "cwd": WORDS}}}),
               parameters=(_header("X-Cdesk-Received-Ns", "When somebody took it before us: Unix time in ns."),),
               errors=(400, 413, *_FACTS_ARE_TAKEN)),
+    Operation("GET", "/v1/drift", "What left the catalog's shape, those that want a decision first.",
+              _told(Incidents, "The incidents."), errors=_READS),
+    Operation("GET", "/v1/drift/{id}", "One incident, by the beginning of its id.",
+              _told(Told, "It, and the first rows that wait for it."), errors=(400, *_READS)),
+    Operation("POST", "/v1/drift/{id}/accept", "This home's catalog takes it from now on; rows that waited go in.",
+              _told(Settled, "The incident now, and how many rows went in."), errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("POST", "/v1/drift/{id}/release", "Rows that waited go in as they are; the catalog stays.",
+              _told(Settled, "The incident now, and how many rows went in."), errors=(400, *_FACTS_ARE_TAKEN)),
     _otlp("logs", "resourceLogs"),
     _otlp("metrics", "resourceMetrics"),
     _otlp("traces", "resourceSpans"),

@@ -18,6 +18,7 @@ from cdesk.activity.model import Activity, RawActivity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, QueryRefused, WarehouseBusy, WarehouseError, WarehouseUnready
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb.drift import DuckDBDrift
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class DuckDBWarehouse:
         self._writing = threading.Lock()
         self._is_closed = False
         self._open()
+        self.drift = DuckDBDrift(lambda: self._connection, self._writing)
 
     def _open(self) -> None:
         self._connection = _connected(self._path, self._path.parent / "spill", self._memory_limit)
@@ -94,7 +96,9 @@ class DuckDBWarehouse:
         return int(self.query(f"SELECT count(*) FROM {STREAM}").rows[0][0])
 
     def data_as_of(self) -> datetime | None:
-        newest = self.query(f"SELECT max(ts) FROM {STREAM} WHERE activity <> 'self_test_arrived'").rows[0][0]
+        newest = self.query(
+            f"SELECT max(ts) FROM {STREAM} WHERE activity NOT IN ('self_test_arrived', 'schema_drift_detected')"
+        ).rows[0][0]
         return None if newest is None else newest.replace(tzinfo=UTC)
 
     def compact(self) -> None:

@@ -432,6 +432,7 @@ WITH typed AS (
         GET(feature_json, 'action_taken')::VARCHAR AS action_taken,
         GET(feature_json, 'line_type')::VARCHAR AS line_type,
         GET(feature_json, 'line')::VARCHAR AS line,
+        GET(feature_json, 'prompt_id')::VARCHAR AS prompt_id,
         GET(feature_json, 'hook_event')::VARCHAR AS hook_event,
         GET(feature_json, 'hook_name')::VARCHAR AS hook_name,
         GET(feature_json, 'outcome')::VARCHAR AS outcome,
