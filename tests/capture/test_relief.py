@@ -66,7 +66,7 @@ def test_transcripts_and_our_own_words_are_whole(level: Level) -> None:
     """The one can wait, the other says what is left out."""
     told = [
         fact("line_kept", n, source=source, line="x" * 500) for n in range(50) for source in ("transcript", "cdesk")
-    ]  # type: ignore[arg-type]
+    ]
     assert list(relief(level).apply(told)) == told
 
 
@@ -76,11 +76,12 @@ def test_words_are_cut_and_say_by_how_much() -> None:
     told = fact("tool_called", tool_name="x" * 200, tool_use_id="y" * 200, result_size=5, project_path="/p" * 300,
                 parameters={"command": "c" * 150, "nested": [{"deep": "d" * 101}], "n": 1})  # fmt: skip
     [cut] = gate.apply([told])
-    assert cut.feature_json == {
+    expected: dict[str, Any] = {
         **told.feature_json,
         "parameters": {"command": "c" * 100 + "… [50 more characters]",
                        "nested": [{"deep": "d" * 100 + "… [1 more characters]"}], "n": 1},
     }  # fmt: skip
+    assert cut.feature_json == expected
     assert gate.shrunk == 1
     small = fact("tool_called", tool_name="Bash", parameters={"command": "ls"})
     assert shrink(small, 100) is small

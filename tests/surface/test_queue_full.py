@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from tests.surface.page_service import NOW, Served, row, serve
 
-from cdesk.capture import follow, watch
+from cdesk.capture import follow, install, watch
 from cdesk.capture.backfill import Progress
 from cdesk.config import PersonSettings, PressureSettings, QueueSettings, Settings
 
@@ -102,7 +104,7 @@ def test_a_full_queue_is_told_counted_and_mended(served: Served) -> None:
     reading = threading.Thread(target=served.app.catch_up, args=(progress,))
     reading.start()
     wait_for(lambda: progress.lines > 0)
-    assert served.app.bookmarks.get(str(path)) is None and not progress.is_done
+    assert served.app.bookmarks.get(str(path)) is None and reading.is_alive()
 
     served.app.start()
     reading.join(30)
@@ -150,3 +152,18 @@ def test_low_value_activities_left_out_are_said_to_be(served: Served) -> None:
     served.app.uploader.drain()
     [(there,)] = rows(served, "SELECT count(*) FROM CLAUDE_STREAM_V2 WHERE activity = 'hook_ran'")
     assert there == answer["accepted"] and queue(served)["counted"]["sampled"] == answer["sampled"]
+
+
+def test_a_command_hook_goes_on_and_keeps_what_was_refused(served: Served) -> None:
+    """Exit 0 and silence for Claude Code; nothing counts as lost, and the bare facts come in when there is room."""
+    home = served.app.home.path
+    install.install_command(home)
+    record = {"pid": os.getpid(), "port": int(served.url.rpartition(":")[2]), "started_at": "now"}
+    (home / "service.json").write_text(json.dumps(record, separators=(",", ":")))
+    fill(served)
+    command = ["sh", "-c", install.command_line(home)]
+    done = subprocess.run(command, input=json.dumps(CALL).encode(), capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert queue(served)["refused"] == {"hook": 0, "otel": 0} and len(list((home / "spool").glob("*.hook"))) == 1
+    served.app.start()
+    wait_for(lambda: rows(served, "SELECT _source FROM CLAUDE_STREAM_V2 WHERE activity = 'tool_called'") == [("hook",)])
