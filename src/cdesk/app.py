@@ -36,7 +36,7 @@ from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
 from cdesk.queue.depth import Depth
 from cdesk.queue.lock import Owned, Owner, OwnerLock
-from cdesk.queue.pressure import Pressure, Thresholds
+from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at
 from cdesk.queue.recovery import survey
 from cdesk.queue.refusals import Refusals
 from cdesk.upload.uploader import Uploader
@@ -139,13 +139,20 @@ class Producer:
         watched = Watched(
             self.depth, self.pressure, self.refusals, self.writer.counts, lambda: self.gate, self.relief, incidents
         )
-        return Watch(watched, clock=self.clock, on_room=self._after_room)
+        return Watch(watched, clock=self.clock, on_change=self._after_change, on_room=self._after_room)
+
+    def level(self, depth: Depth) -> Level:
+        """How pressed the queue is by what is in it; nobody is there to make it old."""
+        return level_at(replace(depth, oldest_age_s=0.0), self._thresholds())
 
     def depth(self) -> Depth:
         return Reader(self.home.queue, CONSUMER, self.dead).depth(self.clock.now_ns() / 1e9)
 
     def _after_replay(self) -> None:
         """The next process that opens the warehouse loads them."""
+
+    def _after_change(self, change: Change) -> None:
+        """It is recorded; a command that comes and goes keeps no log."""
 
     def _after_room(self) -> None:
         """Somebody who only hands in activities reads no transcripts."""
@@ -214,6 +221,8 @@ class App(Producer):
         self, dirs: list[Path] | None = None, tell: Callable[[Progress], None] = lambda progress: None
     ) -> Imported:
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
+        if not self.uploader.is_running:
+            self.uploader.drain()  # what is left from before may be all there is room for
         before = self.uploader.merged
         progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.spool.drain()
@@ -338,6 +347,13 @@ class App(Producer):
     def _after_replay(self) -> None:
         self.uploader.wake()
 
+    def _after_change(self, change: Change) -> None:
+        depth = change.depth
+        observe.event(
+            "info" if change.after is Level.NORMAL else "warning", "pressure_changed", before=change.before.word,
+            after=change.after.word, bytes=depth.bytes, events=depth.events, oldest_age_s=round(depth.oldest_age_s, 3),
+        )  # fmt: skip
+
     def _after_room(self) -> None:
         """What was refused is told by the transcripts, as far as they know of it."""
         self.uploader.wake()
@@ -377,7 +393,7 @@ def own(home: Home, clock: Clock = SYSTEM_CLOCK) -> OwnerLock:
         who = f"process {held.owner.pid}, since {held.owner.started_at[:19]}," if held.owner else "another process"
         raise WarehouseBusy(
             f"{who} carries the queue of {home.path} to its warehouse.",
-            "Ask it: `cdesk status`; or stop it with `cdesk down` first.",
+            "If it is the service, ask it (`cdesk status`) or stop it (`cdesk down`); else wait for it to end.",
         ) from None
 
 

@@ -28,13 +28,18 @@ def test_a_full_queue_is_told_in_one_line(cdesk: Cdesk) -> None:
     while (done := cdesk.run("emit", stdin=b"".join(fact(f"{acknowledged}-{n}") for n in range(10)))).returncode == 0:
         acknowledged += json.loads(done.stdout)["accepted"]
     assert done.returncode == 75 and done.stdout == b""
-    [line] = done.stderr.decode().splitlines()[-1:]
+    [line] = done.stderr.decode().splitlines()
     assert line.startswith("cdesk emit: the queue is full") and "`cdesk up`" in line
     status = cdesk.json("queue", "status")
     assert status["level"] in ("high", "critical") and status["stored"] <= status["bytes_max"] == 65_536
     assert f"pressure {status['level']}" in cdesk.text("queue", "status")
+    history = cdesk.claude_dir / "projects" / "p" / "a.jsonl"
+    history.parent.mkdir()
+    history.write_text(json.dumps({"type": "user", "uuid": "u1", "sessionId": "s", "timestamp": "2026-01-01T10:00:00.000Z",
+                                   "message": {"role": "user", "content": "w" * 5_000}}) + "\n")  # fmt: skip
     cdesk.json("import")
     assert cdesk.rows("SELECT count(*) FROM CLAUDE_STREAM_V2 WHERE activity = 'deployed'") == [[acknowledged]]
+    assert cdesk.json("queue", "status")["level"] == "normal"
     assert cdesk.run("emit", stdin=fact("last")).returncode == 0
     told = cdesk.rows("SELECT message FROM VW_SYSTEM_EVENTS WHERE activity = 'backpressure' ORDER BY ts")
     assert "rose from normal" in told[0][0] and told[-1][0].endswith("to normal")
@@ -45,7 +50,7 @@ def test_emit_says_nothing_else_when_it_notices_pressure(cdesk: Cdesk) -> None:
     small(cdesk)
     for n in range(3):
         done = cdesk.run("emit", stdin=b"".join(fact(f"{n}-{m}", text="x" * 1_000) for m in range(12)))
-        assert json.loads(done.stdout) == {"accepted": 12, "rejected": []}
+        assert json.loads(done.stdout) == {"accepted": 12, "rejected": []} and done.stderr == b""
 
 
 def test_a_second_service_is_told_who_has_the_queue(cdesk: Cdesk) -> None:

@@ -11,7 +11,7 @@ from tests.queue.lines import Hands
 
 from cdesk.config import PressureSettings
 from cdesk.queue.depth import Depth
-from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at, remembered_level
+from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at
 
 LIMITS = Thresholds(bytes=(100, 200, 400), events=(10, 20, 40), age_s=(60, 120, 240), falls_at=0.5, calm_s=10)
 EMPTY = Depth(0, 0, 0.0)
@@ -87,7 +87,6 @@ def test_a_level_outlives_its_process_once_it_was_told(tmp_path: Path) -> None:
     assert pressure.level is Level.NORMAL
     pressure.observe(bytes_(400))
     pressure.remember()
-    assert remembered_level(tmp_path) is Level.CRITICAL
     again = Pressure(tmp_path, LIMITS, clock=hands.clock)
     assert again.level is Level.CRITICAL and again.observe(bytes_(400)) is None
 

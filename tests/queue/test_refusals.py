@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cdesk.capture import hook_command
 from cdesk.queue.refusals import Refusals, Refused
 
 
@@ -65,3 +67,31 @@ def test_a_damaged_file_is_no_failure(tmp_path: Path, damage: bytes) -> None:
     refusals.count("hook")
     refusals.read()
     refusals.close()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KB with a count on it and no byte left."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        Refusals(tmp_path / "refused").close()
+        with pytest.raises(OSError, match="No space left"), (tmp_path / "rest").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 1_024)
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_is_counted_on(full_disk: Path) -> None:
+    """By the service, and by the command hook that cannot even keep the bare facts; neither leaves half a file."""
+    refusals = Refusals(full_disk / "refused")
+    refusals.count("otel", 5)
+    hook_command.keep(bytes(full_disk), b'{"hook_event_name":"Stop","session_id":"s"}', 1)
+    assert refusals.read() == {"hook": Refused(1, 0), "otel": Refused(5, 0)}
+    refusals.close()
+    assert list((full_disk / "spool").glob("*")) == []

@@ -44,11 +44,21 @@ class Watched:
 
 
 class Watch:
-    """`look` now, from any thread; `run` looks until `stop`. `on_room` is called when refused events were told."""
+    """`look` now, from any thread; `run` looks until `stop`.
 
-    def __init__(self, watched: Watched, *, clock: Clock, on_room: Callable[[], None] = lambda: None) -> None:
+    `on_change` hears of each change of level, `on_room` that refused events were told."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        *,
+        clock: Clock,
+        on_change: Callable[[Change], None] = lambda change: None,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
         self._at = watched
         self._clock = clock
+        self._on_change = on_change
         self._on_room = on_room
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -91,13 +101,9 @@ class Watch:
 
     def _note(self, change: Change) -> None:
         keep_one_in = self._at.relief.keep_one_in(change.after)
-        observe.event(
-            "info" if change.after is Level.NORMAL else "warning", "pressure_changed", before=change.before.word,
-            after=change.after.word, bytes=change.depth.bytes, events=change.depth.events,
-            oldest_age_s=round(change.depth.oldest_age_s, 3),
-        )  # fmt: skip
         self._untold.append(self._at.incidents.level_changed(change, keep_one_in))
         self._is_level_untold = True
+        self._on_change(change)
 
     def _tell(self) -> None:
         if not self._admit(self._untold):

@@ -24,7 +24,10 @@ class Archive:
 
     def take(self, path: Path) -> None:
         """Moves the segment here and makes room for it. Raises QueueError."""
-        size = path.stat().st_size
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return
         self._disk.move(path, self._folder / path.name)
         self.bytes += size
         if self.bytes > self._bytes_max:

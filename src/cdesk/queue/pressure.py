@@ -135,9 +135,3 @@ def _load(path: Path) -> _Remembered | None:
     except (OSError, msgspec.DecodeError):
         return None
     return found if found.level in _LEVELS else None
-
-
-def remembered_level(folder: Path) -> Level:
-    """What the last process that looked knew."""
-    found = _load(folder / FILE_NAME)
-    return _LEVELS[found.level] if found else Level.NORMAL

@@ -64,12 +64,16 @@ def survey(folder: Path, at: Mapping[str, int], disk: Disk | None = None) -> Fou
 
 
 def verify(folder: Path) -> Verified:
-    """Every line of every segment, one segment in memory at a time."""
+    """Every line of every segment; one line in memory at a time."""
     begun = time.perf_counter()
     count = size = lines = damaged = torn = 0
     for path in segments(folder):
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            continue  # loaded meanwhile
         count += 1
-        with path.open("rb") as file:
+        with file:
             for line in file:
                 size += len(line)
                 if not line.endswith(b"\n"):

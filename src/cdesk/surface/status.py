@@ -137,7 +137,7 @@ def _queue(
 ) -> QueueStatus:
     return QueueStatus(
         events=depth.events, bytes=depth.bytes, oldest_age_s=round(depth.oldest_age_s, 3),
-        dead_letters=producer.dead.count(), level=producer.pressure.level.word, segments=depth.segments,
+        dead_letters=producer.dead.count(), level=(producer.pressure.level if counted else producer.level(depth)).word, segments=depth.segments,
         stored=depth.stored, bytes_max=producer.settings.queue.bytes_max,
         refused={source: seen.refused for source, seen in producer.refusals.read().items()},
         counted=counted, recovery=recovery,
