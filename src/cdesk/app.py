@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -159,7 +159,8 @@ class Producer:
 
     def close(self) -> None:
         self.writer.close()
-        self.dead.close()
+        with suppress(QueueError):  # only how often letters were seen
+            self.dead.close()
         if "refusals" in self.__dict__:
             self.refusals.close()
 
