@@ -7,28 +7,38 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from cdesk import config, observe
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
 from cdesk.capture.gate import Gate
+from cdesk.capture.incident import Incidents
 from cdesk.capture.intake import Intake
 from cdesk.capture.person import person
+from cdesk.capture.relief import Relief
 from cdesk.capture.replay import Replay
 from cdesk.capture.transcript import claude_dirs
+from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
-from cdesk.errors import CdeskError, QueueError, WarehouseError
+from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
-from cdesk.queue.reader import Depth
+from cdesk.queue.archive import Archive
+from cdesk.queue.depth import Depth
+from cdesk.queue.lock import Owned, Owner, OwnerLock
+from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at
+from cdesk.queue.recovery import survey
+from cdesk.queue.refusals import Refusals
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
@@ -42,6 +52,9 @@ if TYPE_CHECKING:
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 BULK_BYTES_MIN = 16 * 1024 * 1024
+SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
+"""A small budget holds at least so many segments, and so many backlogs: what is loaded must make room before it is full."""
+AGAIN_SECONDS = 1.0
 COMPACT_AFTER_IDLE_S = 5.0
 COMPLETENESS_SECONDS = 30.0
 COMPACT_ROWS_MIN = 100_000
@@ -58,6 +71,14 @@ class Imported:
     rejected: int
 
 
+class Replayed(msgspec.Struct, frozen=True):
+    """asked: letters given another chance · replayed: durable in the queue now · stays: why each other one is still dead"""
+
+    asked: int
+    replayed: int
+    stays: dict[str, str]
+
+
 class Producer:
     """The rooms that a producer needs: enough to take activities, without opening the warehouse."""
 
@@ -69,11 +90,17 @@ class Producer:
         self.writer = Writer(
             home.queue,
             clock=clock,
-            segment_bytes_max=settings.queue.segment_bytes_max,
+            segment_bytes_max=min(settings.queue.segment_bytes_max, settings.queue.bytes_max // SEGMENT_SHARE),
             segment_seconds_max=settings.queue.segment_seconds_max,
             bytes_max=settings.queue.bytes_max,
         )
         self.dead = DeadLetters(home.dead, redact=lambda line: self.gate.redact(line), clock=clock)
+        self.pressure = Pressure(home.queue, self._thresholds(), clock=clock)
+        self.relief = Relief(settings.queue.pressure, lambda: self.pressure.level)
+
+    def _thresholds(self) -> Thresholds:
+        """Who comes and goes waits for no calm."""
+        return replace(Thresholds.of(self.settings.queue.pressure, self.settings.queue.bytes_max), calm_s=0.0)
 
     @cached_property
     def gate(self) -> Gate:
@@ -81,22 +108,67 @@ class Producer:
         from cdesk.governance.redaction import Redactor
 
         key = load_or_make_key(self.home.key)
-        return Gate(self.writer, Redactor(key).line, self.settings.consent, key)
+        return Gate(self.writer, Redactor(key).line, self.settings.consent, key, relief=self.relief)
 
     @cached_property
     def intake(self) -> Intake:
+        """Whoever hands in activities looks once how pressed the queue is."""
+        self.watch.look()
         return Intake(self.gate)
 
     @cached_property
     def replay(self) -> Replay:
-        return Replay(person(self.settings.person, self.home.path), PriceBook.bundled(), self.gate)
+        """A letter that somebody gives another chance is not left out, however pressed the queue is."""
+        whole = replace(self.gate, relief=None)
+        return Replay(person(self.settings.person, self.home.path), PriceBook.bundled(), whole)
+
+    def replay_letters(self, digests: list[str] | None) -> Replayed:
+        """Gives dead letters another chance, all of them when none is named; those durable in the queue are dropped."""
+        letters = [letter for letter in self.dead if digests is None or letter.digest in digests]
+        stays: dict[str, str] = {}
+        done = self.replay.run(letters, lambda letter, why: stays.update({letter.digest: why}) if why else None)
+        self.dead.drop(set(done))
+        self._after_replay()
+        return Replayed(len(letters), len(done), stays)
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        return Refusals(self.home.refused)
+
+    @cached_property
+    def watch(self) -> Watch:
+        incidents = Incidents(lambda: person(self.settings.person, self.home.path), self.clock)
+        watched = Watched(
+            self.depth, self.pressure, self.refusals, self.writer.counts, lambda: self.gate, self.relief, incidents
+        )
+        return Watch(watched, clock=self.clock, on_change=self._after_change, on_room=self._after_room)
+
+    def level(self, depth: Depth) -> Level:
+        """How pressed the queue is by what is in it; nobody is there to make it old."""
+        return level_at(replace(depth, oldest_age_s=0.0), self._thresholds())
+
+    def depth(self) -> Depth:
+        return Reader(self.home.queue, CONSUMER, self.dead).depth(self.clock.now_ns() / 1e9)
+
+    def _after_replay(self) -> None:
+        """The next process that opens the warehouse loads them."""
+
+    def _after_change(self, change: Change) -> None:
+        """It is recorded; a command that comes and goes keeps no log."""
+
+    def _after_room(self) -> None:
+        """Somebody who only hands in activities reads no transcripts."""
 
     def close(self) -> None:
         self.writer.close()
+        with suppress(QueueError):  # only how often letters were seen
+            self.dead.close()
+        if "refusals" in self.__dict__:
+            self.refusals.close()
 
 
 class App(Producer):
-    """All rooms. Raises WarehouseBusy when another process owns this home's warehouse."""
+    """All rooms. Raises WarehouseBusy when another process owns this home's queue and warehouse."""
 
     def __init__(
         self,
@@ -107,9 +179,15 @@ class App(Producer):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         home.make()
-        self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock)
+        self._owner = own(home, clock)
+        try:
+            self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock)
+        except BaseException:
+            self._owner.close()
+            raise
         super().__init__(home, settings, clock=clock)
-        self.reader = Reader(home.queue, CONSUMER, self.dead)
+        self.reader = Reader(home.queue, CONSUMER, self.dead, clock=clock, retire=_retire(home, settings))
+        self.recovered = survey(home.queue, self.reader.offsets)
         self.inspector = Inspector(
             self.warehouse.drift, self.warehouse.merge, settings.drift, lambda: person(settings.person, home.path),
             words_kept=settings.consent.text == "keep", clock=clock,
@@ -121,6 +199,7 @@ class App(Producer):
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)
         self._follower: Follower | None = None
+        self._is_closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
@@ -150,6 +229,8 @@ class App(Producer):
         self, dirs: list[Path] | None = None, tell: Callable[[Progress], None] = lambda progress: None
     ) -> Imported:
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
+        if not self.uploader.is_running:
+            self.uploader.drain()  # what is left from before may be all there is room for
         before = self.uploader.merged
         progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.spool.drain()
@@ -160,11 +241,21 @@ class App(Producer):
     def catch_up(self, progress: Progress, tell: Callable[[Progress], None] = lambda progress: None) -> None:
         """Reads what transcripts say that was not read yet, then follows them until `close`."""
         with self._in_bulk():
-            self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+            self._read_history(progress, tell)
         from cdesk.capture.follow import Follower
 
         self._follower = Follower(lambda: _dirs(self.settings, self.environment), self.backfill, self.bookmarks)
         self._thread("follow", self._follower.run)
+
+    def _read_history(self, progress: Progress, tell: Callable[[Progress], None]) -> None:
+        """A queue without room is waited for: what it did not take is read again from its bookmark."""
+        while not self._is_closing.is_set():
+            try:
+                self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+                return
+            except QueueError as error:
+                observe.event("warning", "backfill_waits", error=str(error))
+                self._is_closing.wait(AGAIN_SECONDS)
 
     def depth(self) -> Depth:
         return self.reader.depth(self.clock.now_ns() / 1e9)
@@ -186,12 +277,32 @@ class App(Producer):
 
     def start(self) -> None:
         """Lets the uploader run in the background until `close`."""
+        self._tell_recovery()
+        self.watch.look()
+        self._thread("watch", self.watch.run)
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("spool", lambda: self.spool.run(_tell_queue_error, self.uploader.wake))
 
+    @property
+    def killed(self) -> Owner | None:
+        """Who carried this queue before, when that process did not end well."""
+        return self._owner.died
+
+    def _tell_recovery(self) -> None:
+        """What the last process left; a killed one is said to have been."""
+        found, died = self.recovered, self.killed
+        observe.event(
+            "warning" if died or found.torn else "info", "queue_found", segments=found.segments, bytes=found.bytes,
+            owned=found.owned, torn=found.torn, unnamed=found.unnamed, seconds=round(found.seconds, 4),
+            killed_pid=died.pid if died else None,
+        )  # fmt: skip
+
     def close(self) -> None:
+        self._is_closing.set()
         if self._follower is not None:
             self._follower.stop()
+        if "watch" in self.__dict__:
+            self.watch.stop()
         self.spool.stop()
         self.uploader.stop()
         for thread in self._threads:
@@ -204,6 +315,7 @@ class App(Producer):
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
         self.warehouse.close()
+        self._owner.close()
 
     def settle(self) -> None:
         """Drains the queue and puts small row groups together, before a long silence."""
@@ -221,7 +333,7 @@ class App(Producer):
         """Large batches, and no search for garbage in what is about to be thrown away anyway."""
         usual = gc.get_threshold()
         gc.set_threshold(100_000, 20, 20)
-        self.uploader.backlog_bytes_min = BULK_BYTES_MIN
+        self.uploader.backlog_bytes_min = min(BULK_BYTES_MIN, self.settings.queue.bytes_max // BULK_SHARE)
         try:
             yield
         finally:
@@ -231,11 +343,31 @@ class App(Producer):
 
     def _pace(self) -> None:
         """A reader of transcripts is faster than any warehouse: it waits while the backlog is long."""
+        backlog_max = min(BACKLOG_BYTES_MAX, self.settings.queue.bytes_max // BACKLOG_SHARE)
         if self.uploader.is_running:
-            while self.depth().bytes > BACKLOG_BYTES_MAX:
+            while self.depth().bytes > backlog_max and not self._is_closing.is_set():
                 time.sleep(0.01)
-        elif self.depth().bytes > BACKLOG_BYTES_MAX:
+        elif self.depth().bytes > backlog_max:
             self.uploader.drain()
+
+    def _thresholds(self) -> Thresholds:
+        return Thresholds.of(self.settings.queue.pressure, self.settings.queue.bytes_max)
+
+    def _after_replay(self) -> None:
+        self.uploader.wake()
+
+    def _after_change(self, change: Change) -> None:
+        depth = change.depth
+        observe.event(
+            "info" if change.after is Level.NORMAL else "warning", "pressure_changed", before=change.before.word,
+            after=change.after.word, bytes=depth.bytes, events=depth.events, oldest_age_s=round(depth.oldest_age_s, 3),
+        )  # fmt: skip
+
+    def _after_room(self) -> None:
+        """What was refused is told by the transcripts, as far as they know of it."""
+        self.uploader.wake()
+        if self._follower is not None:
+            self._follower.sweep()
 
     def _after_step(self, moved: int) -> None:
         """Compaction blocks commits for a second or so: only in quiet moments, and only when it is worth it."""
@@ -259,6 +391,26 @@ def open_app(environment: Mapping[str, str] = os.environ) -> App:
 def open_producer(environment: Mapping[str, str] = os.environ) -> Producer:
     home = config.home(environment)
     return Producer(home, config.load(home))
+
+
+def own(home: Home, clock: Clock = SYSTEM_CLOCK) -> OwnerLock:
+    """One process at a time carries a home's queue. Raises WarehouseBusy naming the one that does."""
+    home.make()
+    try:
+        return OwnerLock(home.owner, clock=clock)
+    except Owned as held:
+        who = f"process {held.owner.pid}, since {held.owner.started_at[:19]}," if held.owner else "another process"
+        raise WarehouseBusy(
+            f"{who} carries the queue of {home.path} to its warehouse.",
+            "If it is the service, ask it (`cdesk status`) or stop it (`cdesk down`); else wait for it to end.",
+        ) from None
+
+
+def _retire(home: Home, settings: Settings) -> Callable[[Path], None] | None:
+    """What becomes of segments that are loaded; None deletes them."""
+    if settings.queue.archive == "delete":
+        return None
+    return Archive(home.archive, settings.queue.archive_bytes_max).take
 
 
 def _dirs(settings: Settings, environment: Mapping[str, str]) -> list[Path]:

@@ -4,6 +4,11 @@
     [claude]   dirs = ["~/.claude"]
     [service]  port = 4740
     [queue]    segment_bytes_max = 52428800    segment_seconds_max = 60    bytes_max = 2147483648
+               archive = "delete" or "keep"    archive_bytes_max = 10737418240
+    [queue.pressure]                           (see queue/pressure.py, capture/relief.py)
+               bytes = [536870912, 1073741824, 1717986918]    events = [1000000, 2000000, 4000000]
+               age_s = [300, 3600, 21600]    falls_at = 0.7    calm_s = 10
+               text_characters_max = 1000    keep_one_in = [10, 100]
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
     [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
 
@@ -16,6 +21,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -41,10 +47,40 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = DEFAULT_PORT
 
 
+class PressureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """bytes, events, age_s: from where the queue is elevated, high, critical; bytes otherwise in proportion to bytes_max
+    falls_at, calm_s: a level ends when every measure is below this part of its threshold, for so many seconds
+    text_characters_max: texts of pressed activities · keep_one_in: of low-value activities, at high and at critical"""
+
+    bytes: tuple[int, int, int] | None = None
+    events: tuple[int, int, int] = (1_000_000, 2_000_000, 4_000_000)
+    age_s: tuple[float, float, float] = (300.0, 3_600.0, 21_600.0)
+    falls_at: float = 0.7
+    calm_s: float = 10.0
+    text_characters_max: int = 1_000
+    keep_one_in: tuple[int, int] = (10, 100)
+
+    def __post_init__(self) -> None:
+        for name in ("bytes", "events", "age_s", "keep_one_in"):
+            given = getattr(self, name)
+            if given is not None and (list(given) != sorted(given) or given[0] < 1):
+                raise ValueError(f"{name} must begin above 0 and never fall")
+        if not 0 < self.falls_at <= 1:
+            raise ValueError("falls_at must be above 0 and at most 1")
+        if self.calm_s < 0 or self.text_characters_max < 0:
+            raise ValueError("calm_s and text_characters_max must not be negative")
+
+
 class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """bytes_max: what all segments together may take; then the queue is full
+    archive: what becomes of segments that are loaded, and how many bytes of them are kept"""
+
     segment_bytes_max: int = 50 * 1024 * 1024
     segment_seconds_max: float = 60.0
     bytes_max: int = 2 * 1024**3
+    archive: Literal["delete", "keep"] = "delete"
+    archive_bytes_max: int = 10 * 1024**3
+    pressure: PressureSettings = PressureSettings()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +100,21 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def queue(self) -> Path:
         return self.path / "queue"
+
+    @property
+    def archive(self) -> Path:
+        """Segments that are loaded, when they are kept."""
+        return self.queue / "archive"
+
+    @property
+    def owner(self) -> Path:
+        """Locked by the process that carries the queue to the warehouse."""
+        return self.path / "owner.lock"
+
+    @property
+    def refused(self) -> Path:
+        """How many events the queue turned away."""
+        return self.path / "refused"
 
     @property
     def dead(self) -> Path:

@@ -4,7 +4,7 @@
     ├── UsageError            the command or request was malformed            exit 2
     ├── ConfigError           a setting is wrong                              exit 2
     ├── QueueError            the durable queue could not take or give a line
-    │   └── QueueFull         the disk budget is spent; try again later
+    │   └── QueueFull         the disk budget is spent; try again later     exit 75, EX_TEMPFAIL of sysexits.h
     ├── WarehouseError        the warehouse refused
     │   ├── WarehouseBusy     another process owns the database file; try again later
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
@@ -45,6 +45,7 @@ class QueueError(CdeskError):
 
 
 class QueueFull(QueueError):
+    exit_code = 75
     retryable = True
 
 

@@ -6,6 +6,7 @@ import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 
 def event(level: str, name: str, **fields: object) -> None:
@@ -15,6 +16,8 @@ def event(level: str, name: str, **fields: object) -> None:
     import structlog
 
     with suppress(OSError):
+        if not structlog.is_configured():
+            log_to(None)
         getattr(structlog.get_logger(), level)(name, **fields)
 
 
@@ -22,9 +25,8 @@ def log_to(stream_path: Path | None) -> None:
     """Events go to the file (0600), or to standard error when there is none. Never to standard output."""
     import structlog
 
-    if stream_path is None:
-        file = sys.stderr
-    else:
+    file: TextIO | None = None
+    if stream_path is not None:
         stream_path.touch(mode=0o600, exist_ok=True)
         file = stream_path.open("a", buffering=1, encoding="utf-8")
     structlog.configure(
@@ -34,5 +36,5 @@ def log_to(stream_path: Path | None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=file),
+        logger_factory=lambda *_: structlog.WriteLogger(file or sys.stderr),
     )

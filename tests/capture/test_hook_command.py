@@ -25,6 +25,7 @@ from tests.shared_data import shared_data
 from cdesk.capture import hook_command, install
 from cdesk.capture.hook import interpret
 from cdesk.capture.hook_command import ALLOWED, bare
+from cdesk.queue.refusals import Refusals
 
 PAYLOAD = {
     "session_id": "00903cac-6cd7-4e0b-9c05-1336fab23028", "cwd": "/lab/a \"b\" \\ c", "prompt_id": "9cbbaba7",
@@ -227,11 +228,13 @@ def test_a_reader_that_never_ends_is_left(home: Path) -> None:
 
 
 def test_a_spool_nobody_empties_is_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder's own size grows with its entries."""
+    """A folder's own size grows with its entries. What is not kept is counted."""
+    refusals = Refusals(home / "refused")
     (home / "spool").mkdir(mode=0o700)
     monkeypatch.setattr(hook_command, "SPOOL_FOLDER_BYTES_MAX", -1)
     hook_command.keep(os.fsencode(home), json.dumps(PAYLOAD).encode(), 1)
     assert kept(home) == []
+    assert refusals.read()["hook"].refused == 1
 
 
 def test_it_imports_nothing_that_is_not_compiled_in() -> None:

@@ -24,7 +24,7 @@ class Cdesk:
             timeout=120,
             check=False,
             env={
-                "PATH": os.environ["PATH"],
+                **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
                 "HOME": str(self.home.parent),
                 "CDESK_HOME": str(self.home),
                 "CLAUDE_CONFIG_DIR": str(self.claude_dir),

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.queue.lines import Hands
 
 from cdesk.errors import QueueError
-from cdesk.queue import DeadLetter, DeadLetters
+from cdesk.queue import DeadLetter, DeadLetters, dead_letter
 from cdesk.queue.dead_letter import LINE_KEPT_BYTES
 
 
@@ -107,3 +108,69 @@ def _put(folder: Path) -> list[DeadLetter]:
         DeadLetter(reason=kept.reason, source=kept.source, offset=kept.offset, line=kept.line)
         for kept in DeadLetters(folder)
     ]
+
+
+def test_how_often_a_line_was_seen_is_counted(tmp_path: Path) -> None:
+    """Also over processes, and in what is left when others are dropped."""
+    dead = DeadLetters(tmp_path)
+    dead.put_all([letter(offset=1), letter(offset=1), letter(offset=2)])
+    dead.put(letter(offset=1))
+    dead.close()
+    again = DeadLetters(tmp_path)
+    again.put(letter(offset=1))
+    again.close()
+    assert [kept.count for kept in DeadLetters(tmp_path)] == [4, 1]
+    dropping = DeadLetters(tmp_path)
+    dropping.drop({list(dropping)[1].digest})
+    assert [kept.count for kept in DeadLetters(tmp_path)] == [4]
+    assert DeadLetters(tmp_path).count() == 1
+
+
+def test_seeing_it_again_costs_no_write_of_its_own(tmp_path: Path) -> None:
+    """A warehouse that is away makes the same damaged line be seen every second."""
+    hands = Hands()
+    dead = DeadLetters(tmp_path, clock=hands.clock)
+    dead.put(letter())
+    size = (tmp_path / "letters.ndjson").stat().st_size
+    for _ in range(50):
+        hands.pass_(1)
+        dead.put(letter())
+    assert (tmp_path / "letters.ndjson").stat().st_size == size
+    hands.pass_(60)
+    dead.put(letter())
+    assert [kept.count for kept in DeadLetters(tmp_path)] == [52]
+
+
+def test_counts_do_not_outgrow_the_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is put together when it says more of repeats than of letters."""
+    monkeypatch.setattr(dead_letter, "AGAIN_LINES_MAX", 5)
+    for _ in range(20):
+        dead = DeadLetters(tmp_path)
+        dead.put(letter())
+        dead.close()
+    dead.put(letter(offset=9))
+    assert [kept.count for kept in DeadLetters(tmp_path)] == [20, 1]
+    assert len((tmp_path / "letters.ndjson").read_bytes().splitlines()) <= 22
+
+
+def test_letters_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit they are counted, not kept, and nobody says they are known."""
+    dead = DeadLetters(tmp_path)
+    dead.put(letter(offset=1))
+    monkeypatch.setattr(dead_letter, "LETTERS_BYTES_MAX", 10)
+    assert not dead.put(letter(offset=2))
+    assert dead.unkept == 1 and dead.count() == 1
+
+
+def test_letters_may_be_put_and_dropped_by_many_threads(tmp_path: Path) -> None:
+    """None is lost, none is twice."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    dead = DeadLetters(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        put = list(pool.map(lambda n: dead.put(letter(offset=n % 40)), range(200)))
+        pool.map(dead.drop, [{"none"}] * 10)
+    assert sum(put) == 40
+    dead.close()
+    assert sorted(kept.offset for kept in DeadLetters(tmp_path)) == list(range(40))
+    assert sum(kept.count for kept in DeadLetters(tmp_path)) == 200

@@ -54,9 +54,12 @@ def held(at: datetime) -> Clock:
 
 
 @contextmanager
-def serve(folder: Path, clock: Clock = SYSTEM_CLOCK, *, is_uploading: bool = False) -> Iterator[Served]:
+def serve(
+    folder: Path, clock: Clock = SYSTEM_CLOCK, *, is_uploading: bool = False, settings: Settings | None = None
+) -> Iterator[Served]:
     environment = {"HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / "claude")}
-    app = App(Home(folder), Settings(person=PersonSettings(customer="ada@example.org")), environment, clock=clock)
+    settings = settings or Settings(person=PersonSettings(customer="ada@example.org"))
+    app = App(Home(folder), settings, environment, clock=clock)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     asgi = service.create(app, TOKEN, port, Progress(), lambda: server.should_exit)

@@ -55,6 +55,7 @@ class Backfill:
         """Reads all transcripts; from their bookmarks when `resume`, else whole. Leaves bookmarks behind."""
         paths = [path for claude_dir in claude_dirs for path in find(claude_dir)]
         progress = progress or Progress()
+        progress.files = progress.bytes = 0
         progress.files_total, progress.bytes_total = len(paths), sum(map(_size, paths))
         batch = _Batch(self._gate, self._dead, bookmarks)
         for path in paths:

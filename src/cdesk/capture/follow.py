@@ -30,12 +30,14 @@ class Follower:
         self._backfill = backfill
         self._bookmarks = bookmarks
         self._stop = threading.Event()
+        self._again = threading.Event()
         self.progress = Progress()
 
     def run(self) -> None:
         """Until `stop`. A failure (the queue is full, say) is told, and what was missed is read by the next sweep."""
         while not self._stop.is_set():
             try:
+                self._again.clear()
                 roots = self._dirs()
                 self._backfill.run(roots, self._bookmarks, resume=True)
                 self._watch(roots)
@@ -55,7 +57,7 @@ class Follower:
             step=50,
             rust_timeout=int(SWEEP_SECONDS * 1000),
             yield_on_timeout=True,
-            stop_event=self._stop,
+            stop_event=self,
             raise_interrupt=False,
             ignore_permission_denied=True,
         ):
@@ -66,6 +68,14 @@ class Follower:
                 if Path(path).is_file():
                     self._backfill.read(Path(path), self._bookmarks, self.progress)
             self._bookmarks.save()
+
+    def sweep(self) -> None:
+        """Looks at everything now, not only when it is time."""
+        self._again.set()
+
+    def is_set(self) -> bool:
+        """For the watching itself: whether it should end."""
+        return self._stop.is_set() or self._again.is_set()
 
     def stop(self) -> None:
         self._stop.set()

@@ -100,20 +100,39 @@ def keep(home: bytes, payload: bytes, received: int) -> None:
     facts = bare(payload)
     if b'"hook_event_name":' not in facts:
         return
-    folder = home + b"/spool"
+    try:
+        write(home + b"/spool", facts, received)
+    except OSError:
+        count_refused(home)
+
+
+def write(folder: bytes, facts: bytes, received: int) -> None:
     name = b"%b/%020d-%d.hook" % (folder, received, posix.getpid())
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
     try:
         if posix.stat(folder).st_size > SPOOL_FOLDER_BYTES_MAX:
-            return
+            raise OSError
         handle = posix.open(name, flags, 0o600)
     except FileNotFoundError:
         posix.mkdir(folder, 0o700)
         handle = posix.open(name, flags, 0o600)
-    posix.write(handle, b'{"received_ns":%d,"payload":%b}\n' % (received, facts))
-    posix.fsync(handle)
+    line = b'{"received_ns":%d,"payload":%b}\n' % (received, facts)
+    try:
+        if posix.write(handle, line) < len(line):
+            raise OSError
+        posix.fsync(handle)
+    except OSError:
+        posix.unlink(name)
+        raise
     entry = posix.open(folder, posix.O_RDONLY | posix.O_CLOEXEC)
     posix.fsync(entry)
+
+
+def count_refused(home: bytes) -> None:
+    """One more that nobody keeps; twenty digits overwritten in place, which a full disk takes (`queue/refusals.py`)."""
+    handle = posix.open(home + b"/refused", posix.O_RDWR | posix.O_CLOEXEC)
+    posix.lockf(handle, posix.F_LOCK, 0)
+    posix.pwrite(handle, b"%020d" % (int(posix.pread(handle, 20, 5)) + 1), 5)
 
 
 def bare(payload: bytes) -> bytes:

@@ -34,11 +34,12 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """accepted: how many are durable now"""
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """accepted: how many are durable now · sampled: low-value ones left out because the queue is pressed"""
 
     accepted: int
     rejected: list[Rejection]
+    sampled: int = 0
 
 
 class Unacceptable(ValueError):
@@ -62,16 +63,21 @@ class Intake:
     def _take(self, given: Iterable[Any]) -> Receipt:
         accepted: list[bytes] = []
         rejected: list[Rejection] = []
+        sampled = 0
         for index, thing in enumerate(given):
             try:
-                lines = self.gate.lines([activity(thing)])
+                one = activity(thing)
+                if self.gate.leaves_out(one):
+                    sampled += 1
+                    continue
+                lines = self.gate.lines([one])
                 if any(len(line) > LINE_BYTES_MAX for line in lines):
                     raise Unacceptable(f"it has over {LINE_BYTES_MAX:,} bytes, which is the limit")
                 accepted += lines or [b""]
             except Unacceptable as error:
                 rejected.append(Rejection(index, str(error)))
         self.gate.writer.append(accepted)
-        return Receipt(len(accepted), rejected)
+        return Receipt(len(accepted), rejected, sampled)
 
 
 def activity(given: Any) -> Activity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cdesk.activity.model import JSON
@@ -10,11 +11,21 @@ TEXT_CHARACTERS_MAX = 32_768
 PARAMETER_CHARACTERS_MAX = 2_000
 DEPTH_MAX = 20
 ITEMS_MAX = 200
+_MARK = re.compile(r"… \[([\d,]{1,20}) more characters\]\Z")
 
 
 def shorten(text: str, limit: int = TEXT_CHARACTERS_MAX) -> str:
     """The text, or its beginning and how much is left out."""
     return text if len(text) <= limit else f"{text[:limit]}… [{len(text) - limit:,} more characters]"
+
+
+def shorten_further(text: str, limit: int) -> str:
+    """As `shorten`, of a text that may have been cut before: the mark counts what is missing of the first one."""
+    if len(text) <= limit:
+        return text
+    mark = _MARK.search(text)
+    body, missing = (text[: mark.start()], int(mark[1].replace(",", ""))) if mark else (text, 0)
+    return text if len(body) <= limit else f"{body[:limit]}… [{len(body) - limit + missing:,} more characters]"
 
 
 def shorten_all(value: Any, depth: int = DEPTH_MAX) -> JSON:

@@ -161,6 +161,25 @@ def _flow(home: Home) -> Iterator[Finding]:
     if drift["open"] or drift["quarantined"]:
         text = f"{drift['open']:,} kinds of activity left the catalog's shape, {drift['quarantined']:,} rows are set aside."
         yield Finding("note", "drift", text, "`cdesk drift list` shows them; accept or release each.")
+    yield from _pressure(queue)
+
+
+def _pressure(queue: dict[str, Any]) -> Iterator[Finding]:
+    if queue["level"] == "critical":
+        yield Finding("problem", "pressure", f"critical: {status.pressed(queue)[0].partition(': ')[2]}.",
+                      "Let the service run (`cdesk up`), or raise queue.bytes_max in config.toml.")  # fmt: skip
+    for line in status.pressed(queue)[queue["level"] == "critical" :]:
+        yield Finding("note", "pressure", f"{line}.")
+    found = queue["recovery"]
+    if found is not None and (found["killed_pid"] or found["torn"]):
+        killed = f"process {found['killed_pid']} had been killed; " if found["killed_pid"] else ""
+        yield Finding("note", "recovery", f"{killed}at its start the service found {found['segments']:,} segments with "
+                      f"{show.size(found['bytes'])} to load, {found['torn']:,} of them torn at the end.",
+                      "Nothing to do: what was acknowledged is loaded, half a line never was.")  # fmt: skip
+    counted = queue["counted"]
+    if counted is not None and counted["damaged"]:
+        yield Finding("note", "recovery", f"{counted['damaged']:,} damaged lines of the queue were set aside.",
+                      "`cdesk queue dead list` shows them.")  # fmt: skip
 
 
 def _letters(home: Home) -> Iterator[Finding]:

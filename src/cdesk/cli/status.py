@@ -60,6 +60,22 @@ def _plain(status: Any, activities: int | None = None) -> dict[str, Any]:
     return found
 
 
+def pressed(queue: dict[str, Any]) -> list[str]:
+    """What a person should know when the queue is not at ease."""
+    lines = []
+    if queue["level"] != "normal":
+        lines.append(
+            f"pressure {queue['level']}: {show.size(queue['stored'])} of {show.size(queue['bytes_max'])} in use"
+        )
+    counted = queue["counted"] or {}
+    if counted.get("shrunk") or counted.get("sampled"):
+        lines.append(f"{counted['shrunk']:,} activities were shrunk and {counted['sampled']:,} of low value left out")
+    if refused := {source: count for source, count in queue["refused"].items() if count}:
+        told = " and ".join(f"{count:,} of {source}" for source, count in refused.items())
+        lines.append(f"full at times: events were refused, {told}; transcripts repair what they know of")
+    return lines
+
+
 def sentences(status: dict[str, Any]) -> str:
     queue, warehouse = status["queue"], status["warehouse"]
     lines = [f"SAMPLE DATA in {status['home']}"] if status["sample"] else []
@@ -76,6 +92,7 @@ def sentences(status: dict[str, Any]) -> str:
         f"{queue['events']:,} activities ({show.size(queue['bytes'])}) wait, oldest {show.age(queue['oldest_age_s'])}"
     )
     lines.append(f"queue       {waiting if queue['bytes'] else 'empty, everything is in the warehouse'}")
+    lines += [f"{'':11} {line}" for line in pressed(queue)]
     if queue["dead_letters"]:
         lines.append(f"set aside   {queue['dead_letters']:,} lines that could not be read: `cdesk doctor`")
     drift = status.get("drift") or {"open": 0, "quarantined": 0}

@@ -81,6 +81,13 @@ class Disk:
         with translated(f"remove {path}"):
             path.unlink(missing_ok=True)
 
+    def move(self, path: Path, target: Path) -> None:
+        """Under the other name at once, and durably there before it may be missing here."""
+        with _translated(f"move {path}"):
+            path.replace(target)
+            self.sync_folder(target.parent)
+            self.sync_folder(path.parent)
+
     def sync_folder(self, folder: Path) -> None:
         with translated(f"sync {folder}"):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdesk.activity.codec import BadLine, check, is_whole
+from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
+from cdesk.queue.depth import Depth, End, measure
 from cdesk.queue.disk import Disk, segments, translated
 from cdesk.queue.offsets import Offsets
 
@@ -40,19 +43,21 @@ class Delivery:
         return Origin(self.segments[place], self.positions[place])
 
 
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """What waits: bytes, an estimate of lines from their mean size, and the age of the oldest segment with work."""
-
-    bytes: int
-    events: int
-    oldest_age_s: float
-
-
 class Reader:
-    """One named consumer. Not safe to share between threads."""
+    """One named consumer. Not safe to share between threads, but for `depth`.
 
-    def __init__(self, folder: Path, consumer: str, dead: DeadLetters, *, disk: Disk | None = None) -> None:
+    `retire` is given each segment that every consumer has passed; without one it is deleted."""
+
+    def __init__(
+        self,
+        folder: Path,
+        consumer: str,
+        dead: DeadLetters,
+        *,
+        disk: Disk | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        retire: Callable[[Path], None] | None = None,
+    ) -> None:
         self._folder = folder
         self._disk = disk or Disk()
         self._disk.folder(folder)
@@ -61,6 +66,17 @@ class Reader:
         self._is_announced = False
         self._line_bytes: float = LINE_BYTES_FIRST
         self._dead = dead
+        self._clock = clock
+        self._retire = retire or self._disk.remove
+        self._ends: dict[str, End] = {}
+        self.delivered = 0
+        self.damaged = 0
+        self.torn = 0
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Bytes consumed by segment name."""
+        return dict(self._at)
 
     def read(
         self, bytes_max: int = 8 * 1024 * 1024, lines_max: int = 5_000, *, after: Delivery | None = None
@@ -87,6 +103,7 @@ class Reader:
                 break
             owned = self._disk.is_owned(path)  # asked before reading: what its last owner wrote is then seen
             start = end = at.get(path.name, 0)
+            looked_at = self._clock.now_ns() / 1e9
             found, at_end = self._lines(path, start, min(bytes_max - size, int(wanted * self._line_bytes)), owned)
             for line in found[:wanted]:
                 if is_whole(line) or self._is_odd_but_whole(line, path, end):
@@ -97,7 +114,9 @@ class Reader:
             size += end - start
             if end != start:
                 moved[path.name] = end
-            if not at_end or len(found) > wanted:
+            if at_end and len(found) <= wanted:
+                self._ends[path.name] = End(end, looked_at)
+            else:
                 break  # the same producer's next segment must not overtake the rest of this one
         if lines:
             self._line_bytes = size / len(lines) * 1.1
@@ -113,30 +132,12 @@ class Reader:
             at = {**self._at, **delivery.offsets}
             self._offsets.save(at)
             self._at = at
+            self.delivered += len(delivery.lines)
         self._delete_finished()
 
     def depth(self, now_s: float) -> Depth:
         """What waits for this consumer now."""
-        waiting = 0
-        oldest: float | None = None
-        sample = b""
-        for path in segments(self._folder):
-            try:
-                found = path.stat()
-            except FileNotFoundError:
-                continue
-            left = found.st_size - self._at.get(path.name, 0)
-            if left <= 0:
-                continue
-            waiting += left
-            if oldest is None:
-                oldest = int(path.name.split("-")[0]) / 1e9
-                with path.open("rb") as file:
-                    file.seek(self._at.get(path.name, 0))
-                    sample = file.read(65_536)
-        mean = len(sample) / max(sample.count(b"\n"), 1)
-        events = round(waiting / mean) if mean else 0
-        return Depth(waiting, max(events, 1) if waiting else 0, max(now_s - oldest, 0.0) if oldest else 0.0)
+        return measure(self._folder, self._at, self._ends, now_s)
 
     def _lines(self, path: Path, start: int, bytes_max: int, owned: bool) -> tuple[list[bytes], bool]:
         """Whole lines from `start`, and whether they are all there are. Behind a dead writer, a tail without newline
@@ -157,11 +158,13 @@ class Reader:
 
     def _is_odd_but_whole(self, line: bytes, path: Path, offset: int) -> bool:
         if not line.endswith(b"\n"):
+            self.torn += 1
             return False  # torn by the crash of its writer, never acknowledged
         try:
             check(line)
         except BadLine as error:
-            self._dead.put(DeadLetter(reason=str(error), source=f"queue/{path.name}", offset=offset, line=line))
+            letter = DeadLetter(reason=str(error), source=f"queue/{path.name}", offset=offset, line=line)
+            self.damaged += self._dead.put(letter)
             return False
         return True
 
@@ -172,7 +175,8 @@ class Reader:
                 continue
             others = self._offsets.load_others() if others is None else others
             if all(self._is_finished(path, at) for at in others):
-                self._disk.remove(path)
+                self._retire(path)
+                self._ends.pop(path.name, None)
         present = {path.name for path in segments(self._folder)}
         if any(name not in present for name in self._at):
             self._at = {name: at for name, at in self._at.items() if name in present}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import QueueError, QueueFull
+from cdesk.queue.counts import Counts, Filled
 from cdesk.queue.disk import Disk, segments
 
 LINE_BYTES_MAX = 33_554_432
@@ -53,6 +54,8 @@ class Writer:
         self._room = 0
         self._opened_at = 0.0
         self._last_ns = 0
+        self._name = ""
+        self.counts = Counts()
         self._disk.folder(folder)
 
     def append(self, lines: Iterable[bytes]) -> int:
@@ -112,20 +115,22 @@ class Writer:
             self._close()
             raise
         self._size += len(data)
+        self.counts.acknowledge(data.count(b"\n"))
 
     def _segment(self, coming: int) -> int:
         if self._handle is not None and self._is_due(coming):
-            self._close()
+            self._close(is_full=self._size + coming > self._segment_bytes_max)
         if self._size + coming > self._room:
             self._room = self._bytes_max - (self._stored() - self._size)
         if self._size + coming > self._room:
             raise QueueFull(
-                f"the queue holds its limit of {self._bytes_max:,} bytes.",
+                f"the queue is full: it holds its limit of {self._bytes_max:,} bytes.",
                 "Start the service with `cdesk up` so that it drains, or raise queue.bytes_max.",
             )
         if self._handle is None:
             self._last_ns = max(self._last_ns + 1, self._clock.now_ns())
-            self._handle = self._disk.create(self._folder / f"{self._last_ns:020d}-{self._clock.name()}.ndjson")
+            self._name = f"{self._last_ns:020d}-{self._clock.name()}.ndjson"
+            self._handle = self._disk.create(self._folder / self._name)
             self._opened_at = self._clock.monotonic()
         return self._handle
 
@@ -142,8 +147,9 @@ class Writer:
                 continue
         return total
 
-    def _close(self) -> None:
+    def _close(self, *, is_full: bool = False) -> None:
         handle, self._handle = self._handle, None
-        self._size = self._room = 0
+        size, self._size, self._room = self._size, 0, 0
         if handle is not None:
             self._disk.close(handle)
+            self.counts.rotate(Filled(self._name, size) if is_full else None)

@@ -8,13 +8,51 @@ import msgspec
 
 from cdesk.app import App, Producer
 from cdesk.capture.backfill import Progress
+from cdesk.queue.depth import Depth
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """Since the service started. acknowledged: lines made durable by it · delivered: lines the warehouse committed
+    inserted, updated, duplicates: what they were there · rotations: segments closed · damaged, torn: lines that failed
+    their check; half lines, never acknowledged · shrunk, sampled: activities cut, left out under pressure"""
+
+    acknowledged: int
+    delivered: int
+    inserted: int
+    updated: int
+    duplicates: int
+    rotations: int
+    damaged: int
+    torn: int
+    shrunk: int
+    sampled: int
+
+
+class RecoveryStatus(msgspec.Struct, frozen=True):
+    """What the service found when it started. killed_pid: the process before it, when that one did not end well"""
+
+    segments: int
+    bytes: int
+    torn: int
+    seconds: float
+    killed_pid: int | None
 
 
 class QueueStatus(msgspec.Struct, frozen=True):
+    """stored: bytes of all segments, of bytes_max at most · refused: events turned away, by source
+    counted, recovery: null when no service runs"""
+
     events: int
     bytes: int
     oldest_age_s: float
     dead_letters: int
+    level: str
+    segments: int
+    stored: int
+    bytes_max: int
+    refused: dict[str, int]
+    counted: Counted | None = None
+    recovery: RecoveryStatus | None = None
 
 
 class WarehouseStatus(msgspec.Struct, frozen=True):
@@ -79,7 +117,7 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         port=port,
         home=str(app.home.path),
         sample=app.home.is_sample,
-        queue=QueueStatus(depth.events, depth.bytes, round(depth.oldest_age_s, 3), app.dead.count()),
+        queue=_queue(app, depth, _counted(app), _recovery(app)) if port is not None else _queue(app, depth),
         warehouse=WarehouseStatus(app.warehouse.count(), app.warehouse.data_as_of()),
         lag_s=round(depth.oldest_age_s, 3),
         backfill=None if backfill is None else _backfill(backfill),
@@ -96,14 +134,36 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
 
 def of_producer(producer: Producer) -> Status:
     """When the service is down and somebody else holds the warehouse: what the queue alone can tell."""
-    from cdesk.queue import Reader
-
-    depth = Reader(producer.home.queue, "warehouse", producer.dead).depth(producer.clock.now_ns() / 1e9)
+    depth = producer.depth()
     return Status(
         running=False, pid=None, port=None, home=str(producer.home.path), sample=producer.home.is_sample,
-        queue=QueueStatus(depth.events, depth.bytes, round(depth.oldest_age_s, 3), producer.dead.count()),
-        warehouse=WarehouseStatus(None), lag_s=round(depth.oldest_age_s, 3),
+        queue=_queue(producer, depth), warehouse=WarehouseStatus(None), lag_s=round(depth.oldest_age_s, 3),
     )  # fmt: skip
+
+
+def _queue(
+    producer: Producer, depth: Depth, counted: Counted | None = None, recovery: RecoveryStatus | None = None
+) -> QueueStatus:
+    return QueueStatus(
+        events=depth.events, bytes=depth.bytes, oldest_age_s=round(depth.oldest_age_s, 3),
+        dead_letters=producer.dead.count(), level=(producer.pressure.level if counted else producer.level(depth)).word, segments=depth.segments,
+        stored=depth.stored, bytes_max=producer.settings.queue.bytes_max,
+        refused={source: seen.refused for source, seen in producer.refusals.read().items()},
+        counted=counted, recovery=recovery,
+    )  # fmt: skip
+
+
+def _counted(app: App) -> Counted:
+    merged, counts = app.uploader.merged, app.writer.counts
+    return Counted(
+        counts.acknowledged, app.reader.delivered, merged.inserted, merged.updated, merged.unchanged,
+        counts.rotations, app.reader.damaged, app.reader.torn, app.relief.shrunk, app.relief.sampled,
+    )  # fmt: skip
+
+
+def _recovery(app: App) -> RecoveryStatus:
+    found, died = app.recovered, app.killed
+    return RecoveryStatus(found.segments, found.bytes, found.torn, round(found.seconds, 4), died.pid if died else None)
 
 
 def _backfill(progress: Progress) -> BackfillStatus:

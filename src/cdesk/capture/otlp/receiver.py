@@ -25,6 +25,7 @@ from cdesk.capture.otlp.claude_code import ClaudeCode, Unusable, event_name, eve
 from cdesk.capture.otlp.record import LogRecord, Point, Span
 from cdesk.capture.otlp.sequence import Gap, Sequences
 from cdesk.clock import SYSTEM_CLOCK, Clock
+from cdesk.errors import QueueError
 
 NAMES_MAX = 200
 """Names are the sender's; beyond these all count as `other`."""
@@ -61,7 +62,9 @@ class _Counts:
 
 
 class Receiver:
-    """Safe to call from several threads. `project_of` tells a session's project: telemetry itself never does."""
+    """Safe to call from several threads. `project_of` tells a session's project: telemetry itself never does.
+
+    `on_refused` hears how many activities the queue did not take."""
 
     def __init__(
         self,
@@ -71,8 +74,10 @@ class Receiver:
         *,
         project_of: Callable[[str], str | None] = lambda session_id: None,
         clock: Clock = SYSTEM_CLOCK,
+        on_refused: Callable[[int], None] = lambda activities: None,
     ) -> None:
         self._gate = gate
+        self._on_refused = on_refused
         self._person = person
         self._claude_code = ClaudeCode(person, prices)
         self._project_of = project_of
@@ -156,9 +161,11 @@ class Receiver:
             gaps = self._sequences.due(self._clock.monotonic())
         try:
             self._gate.admit([*activities, *map(self._gap_noticed, gaps)])
-        except BaseException:
+        except BaseException as error:
             with self._lock:
                 self._sequences.put_back(gaps)
+            if isinstance(error, QueueError):
+                self._on_refused(len(activities))
             raise
         with self._lock:
             self._counts.gaps += len(gaps)

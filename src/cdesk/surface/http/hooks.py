@@ -11,6 +11,7 @@ A payload waits for no question anybody asks: its WORKERS threads are its own.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.to_thread
@@ -52,6 +53,20 @@ class HookRoute:
         if taken:
             self._app.uploader.wake()
         return Response(status_code=200)
+
+
+class Refused:
+    """Answers a failure of the queue as `answer` does, and counts what Claude Code's own HTTP hooks told then: nobody
+    keeps that. Our command hook stamps what it sends, keeps what was refused, and counts what it could not keep."""
+
+    def __init__(self, app: App, answer: Callable[[Request, Exception], Awaitable[Response]]) -> None:
+        self._app = app
+        self._answer = answer
+
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        if request.url.path == ROUTE and "x-cdesk-received-ns" not in request.headers:
+            self._app.refusals.count("hook")
+        return await self._answer(request, error)
 
 
 def _stamp(header: str | None, now_ns: int) -> int:

@@ -20,13 +20,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cdesk import __version__
-from cdesk.app import Imported
+from cdesk.app import Imported, Replayed
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
 from cdesk.query.usage import Breakdown
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
+from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, ReplayRequest
 from cdesk.surface.http.drift import Incidents
+from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.status import Status
 from cdesk.upload.drift import Settled, Told
@@ -164,6 +167,7 @@ _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     GivenActivity, Receipt, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
     Incidents, Told, Settled,
+    Letters, ReplayRequest, Replayed, DropRequest, Dropped,
 )  # fmt: skip
 
 
@@ -286,6 +290,16 @@ OPERATIONS: tuple[Operation, ...] = (
     _otlp("logs", "resourceLogs"),
     _otlp("metrics", "resourceMetrics"),
     _otlp("traces", "resourceSpans"),
+    Operation("GET", METRICS, "What the service counts, in Prometheus' text format.",
+              {200: Body("Metrics.", {TEXT: WORDS})}, errors=_READS),
+    Operation("GET", DEAD_LETTERS, "The lines set aside, with reason, place and how often they were seen.",
+              _told(Letters, "The letters."), errors=(500,)),
+    Operation("POST", f"{DEAD_LETTERS}/replay", "Gives them another chance; those durable in the queue are dropped.",
+              _told(Replayed, "How many, and why the others stay."),
+              takes=Body("Which ones; without any, all.", {JSON: _of(ReplayRequest)}),
+              is_body_required=False, errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("POST", f"{DEAD_LETTERS}/drop", "Forgets them.", _told(Dropped, "How many there were."),
+              takes=Body("Which ones, or all.", {JSON: _of(DropRequest)}), errors=(400, *_FACTS_ARE_TAKEN)),
     Operation("POST", "/v1/page/key", "A login link for a browser.", _told(LoginLink, "The link.")),
     Operation("GET", "/v1/page/overview", "The first page.", _told(Whole, "Its figures, and what flows."), "visit",
               parameters=(_DAYS, _TZ, _query("by", {"type": "string", "enum": list(SERIES)}, "Series of the chart."),

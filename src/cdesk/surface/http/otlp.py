@@ -77,7 +77,10 @@ class Otlp:
         app = self._app
         whose = person(app.settings.person, app.home.path)
         projects = SessionProjects(app.claude_dirs)
-        return Receiver(app.gate, whose, PriceBook.bundled(), project_of=projects, clock=app.clock)
+        return Receiver(
+            app.gate, whose, PriceBook.bundled(), project_of=projects, clock=app.clock,
+            on_refused=lambda activities: app.refusals.count("otel", activities),
+        )  # fmt: skip
 
     @cached_property
     def _workers(self) -> anyio.CapacityLimiter:

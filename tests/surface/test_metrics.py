@@ -1,0 +1,67 @@
+"""`/metrics` speaks Prometheus' text format, and says what the status says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.surface.page_service import NOW, Served, prompt, serve
+
+SAMPLE = re.compile(r'([a-z_]+)(\{[a-z]+="[^"\\\n]*"(?:,[a-z]+="[^"\\\n]*")*\})? (-?[0-9.e+-]+)')
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serve(tmp_path) as found:
+        yield found
+
+
+def samples(served: Served) -> dict[str, float]:
+    """Every line is a comment or a sample; every sample has its HELP and TYPE before it."""
+    answer = served.client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found: dict[str, float] = {}
+    described: dict[str, set[str]] = {}
+    for line in answer.text.splitlines():
+        if line.startswith("# "):
+            _, what, name, rest = line.split(" ", 3)
+            assert rest and what not in described.setdefault(name, set())
+            described[name].add(what)
+            continue
+        match = SAMPLE.fullmatch(line)
+        assert match, line
+        assert described[match[1]] == {"HELP", "TYPE"}
+        assert match[1] + (match[2] or "") not in found
+        found[match[1] + (match[2] or "")] = float(match[3])
+    assert answer.text.endswith("\n")
+    return found
+
+
+def test_what_goes_through_the_queue_is_counted(served: Served) -> None:
+    """Acknowledged, delivered, and what the warehouse made of it; a fact told again is a duplicate."""
+    fact = prompt(NOW, "hello")
+    served.put(fact)
+    served.put(fact)
+    found = samples(served)
+    assert found["cdesk_queue_acknowledged_total"] == found["cdesk_queue_delivered_total"] == 2
+    assert found['cdesk_warehouse_merged_total{result="inserted"}'] == 1
+    assert found['cdesk_warehouse_merged_total{result="duplicate"}'] == 1
+    assert found["cdesk_queue_bytes"] == found["cdesk_queue_dead_letters"] == 0
+    assert found["cdesk_warehouse_activities"] == 1
+    levels = {name: value for name, value in found.items() if name.startswith("cdesk_queue_pressure")}
+    assert len(levels) == 4 and levels['cdesk_queue_pressure{level="normal"}'] == 1 and sum(levels.values()) == 1
+
+
+def test_what_waits_is_shown(served: Served) -> None:
+    """Before it is in the warehouse."""
+    assert not served.app.intake.take([prompt(NOW, "hello")]).rejected
+    found = samples(served)
+    assert found["cdesk_queue_events"] == found["cdesk_queue_segments"] == 1
+    assert 0 < found["cdesk_queue_bytes"] <= found["cdesk_queue_stored_bytes"] < found["cdesk_queue_limit_bytes"]
+
+
+def test_it_needs_the_token(served: Served) -> None:
+    assert served.client.get("/metrics", headers={"Authorization": ""}).status_code == 401
