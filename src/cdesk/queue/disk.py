@@ -83,7 +83,7 @@ class Disk:
 
     def move(self, path: Path, target: Path) -> None:
         """Under the other name at once, and durably there before it may be missing here."""
-        with _translated(f"move {path}"):
+        with translated(f"move {path}"):
             path.replace(target)
             self.sync_folder(target.parent)
             self.sync_folder(path.parent)
