@@ -14,6 +14,7 @@ from cdesk.activity.model import Activity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import QueryRefused, WarehouseBusy, WarehouseError
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb.changes import Changes, Listener
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
@@ -35,10 +36,24 @@ class DuckDBWarehouse:
         self._writing = threading.Lock()
         deploy.apply(self._connection)
         self._merger = Merger(self._connection, clock)
+        self.changes = Changes(self._connection, clock, self._writing, lambda: self.seq)
+
+    @property
+    def seq(self) -> int:
+        """Number of the last commit that changed the stream."""
+        return self._merger.seq
+
+    def on_change(self, listener: Listener) -> None:
+        """`listener(table, seq)` is called after every commit that changed a table with change streams."""
+        self.changes.subscribe(listener)
 
     def merge(self, activities: Sequence[Activity]) -> Merged:
+        before = self.seq
         with self._writing, _translated():
-            return self._merger.merge(activities)
+            merged = self._merger.merge(activities)
+        if self.seq > before:
+            self.changes.tell(STREAM)
+        return merged
 
     def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
         with self._connection.cursor() as cursor, _translated():
@@ -76,7 +91,7 @@ class DuckDBWarehouse:
 
     def compact(self) -> None:
         """Puts small row groups together and stores VARIANTs key by key, which large tables read faster."""
-        with self._writing, _translated():
+        with self.changes.gate.alone(), self._writing, _translated():
             self._connection.execute("SET max_vacuum_tasks = 100")
             self._connection.execute(f"SET variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
             try:
