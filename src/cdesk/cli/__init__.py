@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "sql": "ask the warehouse in SQL (read-only)",
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",
+    "task": "what keeps derived tables up to date: list, run, suspend, resume, history",
     "emit": "add activities of your own from NDJSON on standard input",
 }
 

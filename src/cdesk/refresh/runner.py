@@ -177,9 +177,9 @@ class Runner:
     def tasks(self) -> list[Task]:
         return [standing.task for standing in self._standings.values()]
 
-    def is_waiting(self, name: str) -> bool:
-        """Whether there is something for it to do."""
-        return self._standing(name).is_wanted(self._changes.has_data, self._clock.now())
+    def has_data(self, name: str) -> bool:
+        """Whether something it reads has changed since its last run."""
+        return any(self._changes.has_data(stream.name) for stream in self._standing(name).task.reads)
 
     def _standing(self, name: str) -> Standing:
         found = self._standings.get(name)
