@@ -114,7 +114,7 @@ def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> 
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError(f"{name!r} is not a time zone such as Europe/Vienna or UTC") from None
 
 

@@ -39,13 +39,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What TASK_STATE says of a task."""
+    """What TASK_STATE says of a task. done: scheduled times up to here need nothing more."""
 
     name: str
     checksum: str
     suspended_by: SuspendedBy | None
     failures: int
-    scheduled: datetime
+    done: datetime
     reads: tuple[str, ...]
 
 
@@ -102,9 +102,9 @@ class History:
         with self._changes.consume(()) as unit:
             self.record(unit, run, suspended_by)
 
-    def passed(self, unit: Consumption, name: str, scheduled: datetime) -> None:
+    def passed(self, unit: Consumption, name: str, now: datetime) -> None:
         """A scheduled time had nothing to do: it is not missed."""
-        unit.execute(_PASSED, {"name": name, "scheduled": _naive(scheduled)})
+        unit.execute(_PASSED, {"name": name, "now": _naive(now)})
 
     def set(self, name: str, suspended_by: SuspendedBy | None) -> None:
         with self._changes.consume(()) as unit:
@@ -119,7 +119,9 @@ class History:
 
 
 _KNOWN = """
-SELECT name, checksum, suspended_by, failures_in_a_row, COALESCE(last_scheduled_time, registered_at), reads
+SELECT name, checksum, suspended_by, failures_in_a_row,
+       CASE last_run_state WHEN 'FAILED' THEN last_scheduled_time - INTERVAL 1 SECOND
+            ELSE COALESCE(GREATEST(last_scheduled_time, last_started_time), registered_at) END, reads
   FROM TASK_STATE"""
 _REGISTER = """
 INSERT INTO TASK_STATE (name, meaning, schedule, fresh_seconds, reads, writes, state, failures_in_a_row, checksum, registered_at)
@@ -146,7 +148,7 @@ UPDATE TASK_STATE
        last_started_time = $started, last_completed_time = $completed, last_error = $error,
        state = CASE WHEN $by::VARCHAR IS NULL THEN state ELSE 'suspended' END, suspended_by = COALESCE($by, suspended_by)
  WHERE name = $name"""
-_PASSED = "UPDATE TASK_STATE SET last_scheduled_time = $scheduled WHERE name = $name"
+_PASSED = "UPDATE TASK_STATE SET last_scheduled_time = $now WHERE name = $name"
 _SET = """
 UPDATE TASK_STATE
    SET state = CASE WHEN $by::VARCHAR IS NULL THEN 'started' ELSE 'suspended' END, suspended_by = $by,

@@ -86,7 +86,7 @@ class Runner:
         self._standings = {
             task.name: Standing(
                 task, is_suspended=known[task.name].suspended_by is not None, failures=known[task.name].failures,
-                next_time=task.cron.after(known[task.name].scheduled) if task.cron else None,
+                next_time=task.cron.after(known[task.name].done) if task.cron else None,
             )
             for task in tasks
         }  # fmt: skip
@@ -243,7 +243,7 @@ class Runner:
             try:
                 if cause != "EXECUTE TASK" and task.reads and not any(unit.has_rows(s.name) for s in task.reads):
                     if task.cron:
-                        self._history.passed(unit, task.name, scheduled)
+                        self._history.passed(unit, task.name, self._clock.now())
                     return None
                 run = ended(sum(self._rows(unit, statement) for statement in statements))
                 self._history.record(unit, run)

@@ -31,17 +31,18 @@ class Statement:
 
 
 def compiled(task: Task) -> list[Statement]:
-    """Raises UnsupportedSQL naming the task and the statement."""
+    """Raises UnsupportedSQL, with the number of the statement or its text."""
     found: list[Statement] = []
 
     def prepare(tree: Node) -> Node:
-        found.append(Statement("", _checked(tree, task), _binds(tree)))
-        return stamped(tree)
+        number = len(found) + 1
+        try:
+            found.append(Statement("", _checked(tree, task), _binds(tree)))
+            return stamped(tree)
+        except UnsupportedSQL as error:
+            raise UnsupportedSQL(f"statement {number}: {error.message}", error.hint) from None
 
-    try:
-        texts = to_duckdb(task.sql, prepare)
-    except UnsupportedSQL as error:
-        raise UnsupportedSQL(f"statement {len(found) + 1}: {error.message}", error.hint) from None
+    texts = to_duckdb(task.sql, prepare)
     return [
         Statement(text, one.table, one.binds | ({_SEQ} if re.search(rf"\${_SEQ}\b", text) else set()))
         for text, one in zip(texts, found, strict=True)
