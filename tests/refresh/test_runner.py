@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ class House:
     def counted(self) -> dict[str, int]:
         return dict(self.rows("SELECT customer, n FROM COUNTED WHERE n <> 0"))
 
+    def has_counted(self, n: int) -> bool:
+        return self.counted() == {"ada": n}
+
     def noted(self) -> list[str]:
         return [row[0] for row in self.rows("SELECT what FROM NOTED ORDER BY noted_at")]
 
@@ -112,7 +116,7 @@ def test_a_commit_wakes_the_runner(house: House) -> None:
     house.open({"count_activities": counted()}).start()
     for number in range(5):
         house.warehouse.merge([activity(f"k{number}")])
-        house.until(lambda n=number + 1: house.counted() == {"ada": n})
+        house.until(partial(house.has_counted, number + 1))
 
 
 def test_an_idle_runner_sleeps_until_there_is_news(house: House) -> None:
@@ -314,7 +318,7 @@ def test_history_has_an_end(house: House) -> None:
     house.warehouse.merge([activity("a")])
     runner.run_pending()
     house.rows(
-        f"INSERT INTO TASK_HISTORY BY NAME SELECT * REPLACE (query_id || range AS query_id) FROM TASK_HISTORY, range({RUNS_KEPT})"
+        f"INSERT INTO TASK_HISTORY BY NAME SELECT t.* REPLACE (t.query_id || n AS query_id) FROM TASK_HISTORY AS t, range({RUNS_KEPT}) AS r(n)"
     )
     runner._history._runs = PRUNE_EVERY - 1
     runner.run("count_activities")
