@@ -116,6 +116,24 @@ def test_a_task_that_fails_says_why(
     assert "suspended after 5 failures" in incident[0] and incident[1:] == [2, "broken"]
 
 
+def test_an_import_leaves_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a service, derived tables are fresh when it returns."""
+    _install(tmp_path, monkeypatch, {"note_names": NAMES})
+    transcript = tmp_path / "claude" / "projects" / "p" / "s.jsonl"
+    transcript.parent.mkdir(parents=True)
+    transcript.write_text(
+        '{"type":"user","uuid":"u1","sessionId":"s","timestamp":"2026-01-01T10:00:00.000Z",'
+        '"message":{"role":"user","content":"hello"}}\n'
+    )
+    person = Person(capsys)
+    assert person.asks("import", "--claude-dir", str(tmp_path / "claude"))["activities"] == 2
+    [run] = person.asks("task", "history")["runs"]
+    assert (run["scheduled_from"], run["rows_changed"]) == ("TRIGGER", 2)
+    assert person.asks("sql", "SELECT SUM(pending_records) FROM V_STREAM_LAG")["rows"] == [[0]]
+
+
 def test_no_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Is said."""
     _install(tmp_path, monkeypatch, {})

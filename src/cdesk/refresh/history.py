@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
+from cdesk.errors import WarehouseUnready
 from cdesk.refresh.task import Task
 from cdesk.warehouse.duckdb.changes import Changes, Consumption
 
@@ -114,7 +116,7 @@ class History:
         """Now and then: the last runs of each task stay."""
         self._runs += 1
         if self._runs % PRUNE_EVERY == 0:
-            with self._changes.consume(()) as unit:
+            with suppress(WarehouseUnready), self._changes.consume(()) as unit:
                 unit.execute(_PRUNE)
 
 

@@ -15,8 +15,9 @@ is repeated after a growing pause. After FAILURES_MAX in a row the task is suspe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -34,6 +35,8 @@ from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 FAILURES_MAX = 5
 ATTEMPTS_MAX = 4
 RETRY_SECONDS = 0.05
+INTERRUPT_SECONDS = 0.1
+"""What is told to end between two statements does not hear it: it is told again."""
 ROUNDS_MAX = 5
 """`run_pending` ends although tasks go on giving each other work."""
 
@@ -102,9 +105,11 @@ class Runner:
         """Runs that are under way are broken off, as if they had not begun."""
         self._is_stopping.set()
         with self._moved:
-            for consumption in self._under_way:
-                consumption.interrupt()
             self._moved.notify_all()
+            while self._under_way:
+                for consumption in self._under_way:
+                    consumption.interrupt()
+                self._moved.wait(INTERRUPT_SECONDS)
         if self._thread is not None:
             self._thread.join()
             self._workers.shutdown()
@@ -143,7 +148,7 @@ class Runner:
             standing.begin(self._clock.monotonic(), self._clock.now())
         run = self._turn(standing, self._clock.now(), "EXECUTE TASK")
         if run is None:
-            raise Stopped(f"task {name} was broken off.", "The service is stopping.")
+            raise Stopped(f"task {name} was broken off, and nothing of it is in effect.", "Try again.")
         return run
 
     def run_pending(self) -> list[Run]:
@@ -162,16 +167,29 @@ class Runner:
 
     def suspend(self, name: str) -> None:
         standing = self._standing(name)
-        self._history.set(name, "request")
         with self._moved:
             standing.is_suspended = True
+        with self._held(standing):
+            self._history.set(name, "request")
 
     def resume(self, name: str) -> None:
         standing = self._standing(name)
-        self._history.set(name, None)
-        with self._moved:
+        with self._held(standing):
+            self._history.set(name, None)
             standing.is_suspended, standing.failures, standing.not_before = False, 0, self._clock.monotonic()
-            self._moved.notify_all()
+
+    @contextmanager
+    def _held(self, standing: Standing) -> Iterator[None]:
+        """No run of the task is under way: one would write the same row."""
+        with self._moved:
+            self._moved.wait_for(lambda: not standing.is_running)
+            standing.is_running = True
+        try:
+            yield
+        finally:
+            with self._moved:
+                standing.is_running = False
+                self._moved.notify_all()
 
     @property
     def tasks(self) -> list[Task]:
@@ -201,18 +219,18 @@ class Runner:
     def _turn(self, standing: Standing, scheduled: datetime, cause: Cause) -> Run | None:
         """One run and what follows from it; None when there was nothing to do, or it was broken off."""
         was_first_look = any(self._changes.offset(stream.name) < 0 for stream in standing.task.reads)
-        run: Run | None = None
+        run, has_failed = None, True
         try:
             run = self._attempts(standing, scheduled, cause)
-            if run is not None:
-                self._history.prune()
+            has_failed = run is not None and run.error is not None
+            self._history.prune()
         except Stopped:
-            pass
-        except CdeskError as error:  # the run failed, and so did taking note of it
+            has_failed = False
+        except Exception as error:  # the run failed, and so did taking note of it: it is repeated as any other
             observe.event("error", "task_unrecorded", task=standing.task.name, error=str(error))
         with self._moved:
-            standing.end(self._clock.monotonic(), self._clock.now(),
-                         has_failed=run is not None and run.error is not None, was_first_look=was_first_look)  # fmt: skip
+            now, utc = self._clock.monotonic(), self._clock.now()
+            standing.end(now, utc, has_failed=has_failed, was_first_look=was_first_look)
             self._moved.notify_all()
         return run
 
@@ -283,3 +301,4 @@ class Runner:
     def _leave(self, unit: Consumption) -> None:
         with self._moved:
             self._under_way.discard(unit)
+            self._moved.notify_all()

@@ -305,12 +305,8 @@ SELECT greatest(0, (SELECT max(_seq) FROM {table}), (SELECT max(seq) FROM _STREA
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> str:
-    found = connection.execute(
-        """SELECT column_name FROM information_schema.columns
-            WHERE table_name = ? AND column_name NOT IN ('_seq', '_replaced_seq') ORDER BY ordinal_position""",
-        [table],
-    )
-    return ", ".join(f'"{name}"' for (name,) in found.fetchall())
+    found = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
+    return ", ".join(f'"{column[0]}"' for column in found if column[0] not in ("_seq", "_replaced_seq"))
 
 
 def _offsets(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, int]]:
