@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cdesk import config, observe
+from cdesk.activity.identity import activity_id
+from cdesk.activity.model import Activity
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
+    from cdesk.refresh.runner import Incident, Runner
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -223,6 +226,14 @@ class App(Producer):
 
         return Spool(self.home.path / "spool", lambda: self.hooks, self.dead, clock=self.clock)
 
+    @cached_property
+    def tasks(self) -> Runner:
+        """Keeps derived tables up to date."""
+        from cdesk.refresh.runner import Runner
+        from cdesk.refresh.task import load
+
+        return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident)
+
     # -- work --------------------------------------------------------------------------------------------------
 
     def import_transcripts(
@@ -297,8 +308,14 @@ class App(Producer):
             killed_pid=died.pid if died else None,
         )  # fmt: skip
 
+    def keep_fresh(self) -> None:
+        """Lets tasks run in the background until `close`."""
+        self.tasks.start()
+
     def close(self) -> None:
         self._is_closing.set()
+        if "tasks" in self.__dict__:
+            self.tasks.stop()
         if self._follower is not None:
             self._follower.stop()
         if "watch" in self.__dict__:
@@ -318,10 +335,29 @@ class App(Producer):
         self._owner.close()
 
     def settle(self) -> None:
-        """Drains the queue and puts small row groups together, before a long silence."""
+        """Drains the queue, brings derived tables up to date and puts small row groups together, before a long silence."""
         self.uploader.drain()
+        self.tasks.run_pending()
         if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
             self.warehouse.compact()
+
+    def _tell_incident(self, incident: Incident) -> None:
+        """As an activity, so that it is seen where all others are."""
+        who = person(self.settings.person, self.home.path)
+        told = Activity(
+            activity_id=activity_id("system", "task_suspended", incident.task, incident.at.isoformat()),
+            ts=incident.at, activity="task_suspended", customer=who.customer, org_id=who.org_id,
+            anonymous_customer_id=who.anonymous_customer_id, source="cdesk", feature_json={
+                "event_type": "task_suspended", "severity": "error", "message": f"{incident.message} {incident.remedy}",
+                "metrics": {"failures": incident.failures}, "action_taken": "the task does not run until it is resumed",
+                "task": incident.task,
+            },
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("error", "incident_untold", task=incident.task, error=str(error))
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"cdesk-{name}", daemon=True)

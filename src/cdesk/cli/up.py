@@ -127,6 +127,7 @@ def _serve(home: Home, port: int | None) -> int:
         ))  # fmt: skip
         _record(home, bound)
         app.start()
+        app.keep_fresh()
         worker = threading.Thread(target=_backfill, args=(app, progress, is_detached, bound), daemon=True)
         worker.start()
         _outlive_signals()

@@ -39,13 +39,13 @@ OWN_ROWS = "own_rows"
 OWN_ROWS_KEYS_MIN = 4
 
 
-def to_duckdb(snowflake_sql: str) -> list[str]:
+def to_duckdb(snowflake_sql: str, prepare: Rule = lambda tree: tree) -> list[str]:
     """The statements of a Snowflake text as DuckDB texts, in order, without comments; [] for an empty text.
 
-    The n-th `?` of a statement becomes `$n` (a rule may need the value twice), `:name` becomes `$name`.
-    Raises UnsupportedSQL.
+    The n-th `?` of a statement becomes `$n` (a rule may need the value twice), `:name` becomes `$name`. `prepare` may
+    change each statement before, still as Snowflake's. Raises UnsupportedSQL.
     """
-    return [_render(_rewrite(_checked(tree))) for tree in _parse(snowflake_sql)]
+    return [_render(_rewrite(prepare(_checked(tree)))) for tree in _parse(snowflake_sql)]
 
 
 def _parse(text: str) -> list[Node]:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from cdesk.activity.model import Activity, RawActivity
 
 STREAM = "CLAUDE_STREAM_V2"
+ATOMS = "INSIGHT_ATOMS"
+TRACKED = (STREAM, ATOMS)
+"""Tables that change streams can be had of."""
+
+Mode = Literal["append", "standard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One consumer's view of a table's changes.
+
+    mode           append: new rows · standard: net changes, with the rows as they stood before
+    initial_rows   the first look gives everything that is there; else it begins with what comes then
+    """
+
+    name: str
+    table: str
+    mode: Mode
+    initial_rows: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,11 @@ SYSTEM = Family(
         _system("queue_rotated", "a queue segment was closed", aliases=("queue_rotation",)),
         _system("artifacts_cleaned", "artifacts past their time were deleted", aliases=("artifact_cleanup",)),
         _system("error_recovered", "cdesk mended something by itself", aliases=("error_recovery",)),
+        _system(
+            "task_suspended",
+            "a task that keeps derived tables up to date failed too often in a row",
+            F("task", "string", "its name", privacy="public"),
+        ),
         _system("telemetry_gap_noticed", "telemetry events of Claude Code never came"),
         _system("self_test_arrived", "what `cdesk doctor` sent to see whether it arrives"),
         _system(

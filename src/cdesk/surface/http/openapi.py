@@ -25,12 +25,14 @@ from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
 from cdesk.query.usage import Breakdown
+from cdesk.refresh.report import RunReport
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
 from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, ReplayRequest
 from cdesk.surface.http.drift import Incidents
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
+from cdesk.surface.http.tasks import COUNT, Runs, Tasks
 from cdesk.surface.status import Status
 from cdesk.upload.drift import Settled, Told
 
@@ -165,9 +167,9 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
-    GivenActivity, Receipt, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
+    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
 )  # fmt: skip
 
 
@@ -300,6 +302,18 @@ OPERATIONS: tuple[Operation, ...] = (
               is_body_required=False, errors=(400, *_FACTS_ARE_TAKEN)),
     Operation("POST", f"{DEAD_LETTERS}/drop", "Forgets them.", _told(Dropped, "How many there were."),
               takes=Body("Which ones, or all.", {JSON: _of(DropRequest)}), errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("GET", "/v1/tasks", "The tasks that keep derived tables up to date.", _told(Tasks, "In their order."),
+              errors=_READS),
+    Operation("GET", "/v1/tasks/history", "Their runs.", _told(Runs, "The latest first."),
+              parameters=(_query("task", WORDS, "Only those of this one."),
+                          _query("count", {**_WHOLE_NUMBER, "default": COUNT}, "At most so many; 1,000 are the limit.")),
+              errors=(400, *_READS)),
+    Operation("POST", "/v1/tasks/{name}/run", "Runs it now, also when it is suspended or nothing has changed.",
+              _told(RunReport, "How it went; `error` says why it failed."), errors=(400, *_READS)),
+    Operation("POST", "/v1/tasks/{name}/suspend", "It does not run until it is resumed.",
+              _told(Tasks, "All tasks."), errors=(400, *_READS)),
+    Operation("POST", "/v1/tasks/{name}/resume", "It runs again when there is something to do.",
+              _told(Tasks, "All tasks."), errors=(400, *_READS)),
     Operation("POST", "/v1/page/key", "A login link for a browser.", _told(LoginLink, "The link.")),
     Operation("GET", "/v1/page/overview", "The first page.", _told(Whole, "Its figures, and what flows."), "visit",
               parameters=(_DAYS, _TZ, _query("by", {"type": "string", "enum": list(SERIES)}, "Series of the chart."),

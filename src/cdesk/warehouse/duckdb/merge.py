@@ -19,7 +19,7 @@ All of a batch is one transaction with a number of its own (`schema/02_changes.s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -58,10 +58,9 @@ _ALIASED = f"""SELECT {_READ_COLUMNS} FROM {STREAM}
  WHERE {_IN_RANGE} AND activity IN ({", ".join(f"'{name}'" for name in sorted(ALIASED))})
    AND (_also_id IN {_IDS} OR _also_id_2 IN {_IDS})"""
 _DELETE = f"DELETE FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
-_IS_WATCHED = "SELECT 1 FROM _STREAM_OFFSETS LIMIT 1"
 _LAST_SEQ = f"""
 SELECT greatest(coalesce((SELECT max(_seq) FROM {STREAM}), 0), coalesce((SELECT max(_replaced_seq) FROM _STREAM_BEFORE), 0),
-                coalesce((SELECT max(seq) FROM _STREAM_OFFSETS), 0))"""
+                coalesce((SELECT max(seq) FROM _STREAM_OFFSETS WHERE source_table = '{STREAM}'), 0))"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Extent: TypeAlias = tuple[int, int]
@@ -100,11 +99,14 @@ _NOT_THE_DATA = (
 
 
 class Merger:
-    """One thread at a time."""
+    """One thread at a time. `is_followed`: whether anybody wants to know how replaced rows stood."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, clock: Clock, is_followed: Callable[[], bool] = lambda: False
+    ) -> None:
         self._connection = connection
         self._clock = clock
+        self._is_followed = is_followed
         self.seq = int(connection.execute(_LAST_SEQ).fetchall()[0][0])
         """Number of the last commit that wrote the stream."""
         self._recent = Recent()
@@ -229,7 +231,7 @@ class Merger:
 
     def _replace(self, replaced: list[Stored], seq: int) -> None:
         """Takes rows out; as they stood they are kept for consumers of changes, if there are any."""
-        if self._connection.execute(_IS_WATCHED).fetchall():
+        if self._is_followed():
             self._insert(*columns.insert_before([_before(stored, seq) for stored in replaced]))
         for low, high, ids in _ranges({stored.row.activity_id: (stored.ts, stored.ts) for stored in replaced}):
             self._connection.execute(_DELETE, {"ids": list(ids), "low": low, "high": high})

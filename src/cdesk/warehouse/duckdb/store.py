@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from cdesk.activity.model import Activity, RawActivity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, QueryRefused, WarehouseBusy, WarehouseError, WarehouseUnready
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb.changes import Changes, Listener
 from cdesk.warehouse.duckdb.drift import DuckDBDrift
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
@@ -44,9 +44,12 @@ class DuckDBWarehouse:
         self._path = folder / FILE_NAME
         self._memory_limit = memory_limit
         self._writing = threading.Lock()
+        self._beginning = threading.Lock()
         self._is_closed = False
+        self._merger_opened: Merger | None = None
         self._open()
         self.drift = DuckDBDrift(lambda: self._connection, self._writing)
+        self.changes = Changes(lambda: self._connection, clock, self._writing, lambda: self.seq)
 
     def _open(self) -> None:
         self._connection = _connected(self._path, self._path.parent / "spill", self._memory_limit)
@@ -54,16 +57,33 @@ class DuckDBWarehouse:
         with _translated():
             deploy.apply(self._connection)
 
-    @cached_property
+    @property
     def _merger(self) -> Merger:
         """Opened by who writes; who only asks does not wait for its libraries."""
-        from cdesk.warehouse.duckdb.merge import Merger
+        with self._beginning:
+            if self._merger_opened is None:
+                from cdesk.warehouse.duckdb.merge import Merger
 
-        return Merger(self._connection, self._clock)
+                self._merger_opened = Merger(self._connection, self._clock, lambda: self.changes.is_followed)
+            return self._merger_opened
+
+    @property
+    def seq(self) -> int:
+        """Number of the last commit that changed the stream."""
+        return self._merger.seq
+
+    def on_change(self, listener: Listener) -> None:
+        """`listener(table, seq)` is called after every commit that changed a table with change streams."""
+        self.changes.subscribe(listener)
 
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         with self._healing(), self._writing, _translated():
-            return self._merger.merge(activities)
+            before = self.seq
+            merged = self._merger.merge(activities)
+            has_changed = self.seq > before
+        if has_changed:
+            self.changes.tell(STREAM)
+        return merged
 
     def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
         with self._healing(), _translated(), self._connection.cursor() as cursor:
@@ -103,7 +123,7 @@ class DuckDBWarehouse:
 
     def compact(self) -> None:
         """Puts small row groups together and stores VARIANTs key by key, which large tables read faster."""
-        with self._healing(), self._writing, _translated():
+        with self._healing(), self.changes.gate.alone(), self._writing, _translated():
             self._connection.execute("SET max_vacuum_tasks = 100")
             self._connection.execute(f"SET variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
             try:
@@ -120,7 +140,7 @@ class DuckDBWarehouse:
             self._connection.close()
 
     def _close_merger(self) -> None:
-        merger = self.__dict__.pop("_merger", None)
+        merger, self._merger_opened = self._merger_opened, None
         if merger is not None:
             merger.close()
 
@@ -145,6 +165,7 @@ class DuckDBWarehouse:
             broken.close()
             self._open()
             self._connection.execute("CHECKPOINT")
+            self.changes.reload()
 
     def _log(
         self, query_id: str, sql: str, started: datetime, *, rows: int | None = None, error: str | None = None

@@ -430,6 +430,7 @@ WITH typed AS (
         GET(feature_json, 'message')::VARCHAR AS message,
         STRIP_NULL_VALUE(GET(feature_json, 'metrics')) AS metrics,
         GET(feature_json, 'action_taken')::VARCHAR AS action_taken,
+        GET(feature_json, 'task')::VARCHAR AS task,
         GET(feature_json, 'line_type')::VARCHAR AS line_type,
         GET(feature_json, 'line')::VARCHAR AS line,
         GET(feature_json, 'prompt_id')::VARCHAR AS prompt_id,
@@ -446,7 +447,7 @@ WITH typed AS (
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'backpressure', 'system_backpressure', 'schema_drift_detected', 'queue_rotated', 'queue_rotation',
-        'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery',
+        'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery', 'task_suspended',
         'telemetry_gap_noticed', 'self_test_arrived', 'line_kept', 'hook_ran', 'system_event'
     )
 )
