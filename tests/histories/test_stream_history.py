@@ -42,7 +42,8 @@ STREAMS = (
 )
 KEY = {STREAM: "activity_id::VARCHAR", ATOMS: "id"}
 CONTENT = {
-    STREAM: "ts, customer, activity, feature_json::JSON::VARCHAR, link, _source, _session_id, revenue_impact",
+    STREAM: """ts, customer, activity, json_merge_patch('{}', feature_json::JSON)::VARCHAR, link, _source, _session_id,
+               revenue_impact""",  # a key without a value and no key are the same
     ATOMS: "ts, value::JSON::VARCHAR, unit",
 }
 HIDDEN = {STREAM: "_observations", ATOMS: "NULL"}
