@@ -29,6 +29,7 @@ from cdesk.governance.key import load_or_make_key
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.reader import Depth
+from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
@@ -109,6 +110,7 @@ class App(Producer):
         super().__init__(home, settings, clock=clock)
         self.reader = Reader(home.queue, CONSUMER, self.dead)
         self.uploader = Uploader(self.reader, self.warehouse, self.dead)
+        self.identity = IdentityDesk(self.warehouse.identities, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
@@ -180,6 +182,7 @@ class App(Producer):
     def start(self) -> None:
         """Lets the uploader run in the background until `close`."""
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
+        self._thread("identity", self._settle_identity)
         self._thread("spool", lambda: self.spool.run(_tell_queue_error, self.uploader.wake))
 
     def close(self) -> None:
@@ -202,6 +205,13 @@ class App(Producer):
         self.uploader.drain()
         if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
             self.warehouse.compact()
+
+    def _settle_identity(self) -> None:
+        """What a process that died left half rewritten."""
+        try:
+            self.identity.resume()
+        except WarehouseError as error:
+            _tell_warehouse_error(error)
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"cdesk-{name}", daemon=True)

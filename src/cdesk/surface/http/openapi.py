@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cdesk import __version__
+from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
@@ -28,6 +29,7 @@ from cdesk.query.usage import Breakdown
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.status import Status
+from cdesk.upkeep.identity import IdentityOutcome, IdentityRequest
 
 PATH = "/openapi.json"
 JSON, NDJSON, EVENTS, HTML, TEXT = (
@@ -135,6 +137,19 @@ class ImportLine(msgspec.Struct, frozen=True):
     error: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class IdentityProgress(msgspec.Struct, frozen=True):
+    rows: int
+    rows_total: int
+
+
+class IdentityLine(msgspec.Struct, frozen=True):
+    """One of the three; result or error comes once, as the last line."""
+
+    progress: IdentityProgress | msgspec.UnsetType = msgspec.UNSET
+    result: IdentityOutcome | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class LoginLink(msgspec.Struct, frozen=True):
     """path: of a login link, good once and for so many seconds"""
 
@@ -160,7 +175,8 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
-    GivenActivity, Receipt, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
+    GivenActivity, Receipt, LoginLink, Whole, Flow, Sessions, Timeline, Projects, IdentityOperation, IdentityRequest,
+    IdentityLine,
 )  # fmt: skip
 
 
@@ -266,6 +282,15 @@ OPERATIONS: tuple[Operation, ...] = (
                   JSON: {"oneOf": [_of(GivenActivity), {"type": "array", "items": _of(GivenActivity)}]},
                   NDJSON: WORDS,
               }), is_body_required=False, errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("GET", "/v1/identity", "Who did what: every operation, undone ones too.",
+              {200: Body("In the order in which they were said.",
+                         {JSON: {"type": "array", "items": _of(IdentityOperation)}})}),
+    Operation("GET", "/v1/identity/{number:path}", "One operation.",
+              {200: Body("It.", {JSON: _of(IdentityOperation)})}, errors=(400,)),
+    Operation("POST", "/v1/identity", "Says who did what, or takes it back; the same as `cdesk identity`.",
+              {200: Body("Lines of IdentityLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
+              takes=Body("A claim, or the number of an operation to undo.", {JSON: _of(IdentityRequest)}),
+              errors=(400, *_READS)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers, and says nothing back.",
               {200: Body("Taken.", {})}, "ingest",
               Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {

@@ -30,7 +30,7 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.surface.http import hooks, openapi, otlp
+from cdesk.surface.http import hooks, identity, openapi, otlp
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.page import PageRoutes
@@ -55,6 +55,7 @@ def create(
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
         *hooks.routes(app),
+        *identity.routes(app),
         *otlp.routes(app),
         *openapi.routes(port),
         *page.routes,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cdesk.activity.model import Activity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import QueryRefused, WarehouseBusy, WarehouseError
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb.identity import Identities
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
@@ -35,10 +37,24 @@ class DuckDBWarehouse:
         self._writing = threading.Lock()
         deploy.apply(self._connection)
         self._merger = Merger(self._connection, clock)
+        self.identities = Identities(self._connection, self.commit, clock)
 
     def merge(self, activities: Sequence[Activity]) -> Merged:
         with self._writing, _translated():
             return self._merger.merge(activities)
+
+    @contextmanager
+    def commit(self) -> Iterator[int]:
+        """One transaction as the only writer, and its number; what it writes into the stream bears that as `_seq`."""
+        with self._writing, _translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield self._merger.seq + 1
+                self._connection.execute("COMMIT")
+                self._merger.seq += 1
+            except BaseException:
+                _quietly(lambda: self._connection.execute("ROLLBACK"))
+                raise
 
     def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
         with self._connection.cursor() as cursor, _translated():
