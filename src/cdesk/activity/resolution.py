@@ -150,7 +150,7 @@ def said_already(claim: Claim, standing: Sequence[IdentityOperation]) -> Identit
 
 
 def check_known(name: str, known: Iterable[str], what: str, may_be_new: bool) -> None:
-    """Raises UsageError with the nearest name for one that nobody was ever told of."""
+    """Raises UsageError with the nearest name for one that no row has."""
     names = set(known)
     if may_be_new or name in names:
         return

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     saying.add_argument("--reason", metavar="TEXT", help="why, for the record")
     saying.add_argument("--dry-run", action="store_true", help="only count what would change")
     naming = argparse.ArgumentParser(add_help=False, parents=[saying])
-    naming.add_argument("--new", action="store_true", help="a name nobody was ever told of is no mistake")
+    naming.add_argument("--new", action="store_true", help="a name that no row has yet is no mistake")
 
     acts.add_parser("list", parents=[as_json], help="every operation")
     acts.add_parser("show", parents=[as_json], help="one operation").add_argument("number", type=int)

@@ -43,7 +43,7 @@ class IdentityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     undo      the number of the operation to take back
     by        who says it
     reason    why
-    new       names that nobody was ever told of are meant so
+    new       names that no row has yet are no mistake
     dry_run   only count
     """
 

@@ -21,6 +21,7 @@ import msgspec
 
 from cdesk.activity.resolution import REMOVED, Claim, Count, IdentityOperation, Rules
 from cdesk.clock import Clock
+from cdesk.errors import WarehouseError
 from cdesk.warehouse.warehouse import STREAM
 
 CHUNK_ROWS = 20_000
@@ -64,7 +65,8 @@ _ROWS_OF = (
     f"SELECT customer, count(*) FROM {STREAM} WHERE customer IS NULL OR list_contains($names, customer) GROUP BY ALL"
 )
 
-_CHUNK = f"CREATE OR REPLACE TEMP TABLE _identity_chunk AS {_WRONG}"
+_CHUNK = f"CREATE TEMP TABLE _identity_chunk AS {_WRONG}"
+_END_CHUNK = "DROP TABLE _identity_chunk"
 _IN_CHUNK = """ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)
    AND activity_id IN (SELECT activity_id FROM _identity_chunk)"""
 _REWRITE = f"""
@@ -120,10 +122,9 @@ class Identities:
 
     def counts(self, claims: Iterable[Claim]) -> tuple[int, tuple[Count, ...]]:
         """Rows that would change if exactly these claims stood, and what it would mean for each customer."""
-        with self._connection.cursor() as cursor:
-            moves = cursor.execute(_MOVES, _bound(Rules(claims))).fetchall()
-            names = {name for before, after, _ in moves for name in (before, after)}
-            rows = cursor.execute(_ROWS_OF, {"names": [name for name in names if name is not None]}).fetchall()
+        moves = self._read(_MOVES, _bound(Rules(claims)))
+        names = {name for before, after, _ in moves for name in (before, after)}
+        rows = self._read(_ROWS_OF, {"names": [name for name in names if name is not None]})
         before = dict.fromkeys(names, 0) | {name: count for name, count in rows if name in names}
         after = dict(before)
         for left, gained, count in moves:
@@ -136,8 +137,7 @@ class Identities:
 
     def rewrite(self, tell: Tell) -> None:
         """Every row is shown as the rules say, committed chunk by chunk; `tell` hears of rows done, and of how many."""
-        with self._connection.cursor() as cursor:
-            found = cursor.execute(_STARTS, _bound(self.rules) | {"chunk_rows": CHUNK_ROWS}).fetchall()
+        found = self._read(_STARTS, _bound(self.rules) | {"chunk_rows": CHUNK_ROWS})
         done = 0
         for low, high in pairwise([*sorted({start for start, _ in found}), _END_US + 1]):
             done += self._rewrite(low, high - 1)
@@ -151,8 +151,7 @@ class Identities:
         return self._texts(_ANONYMOUS_IDS)
 
     def has_fact(self, activity_id: str) -> bool:
-        with self._connection.cursor() as cursor:
-            return bool(cursor.execute(_HAS_FACT, {"id": activity_id}).fetchall())
+        return bool(self._read(_HAS_FACT, {"id": activity_id}))
 
     def _rewrite(self, low: int, high: int) -> int:
         extent = {"low": low, "high": high}
@@ -161,6 +160,7 @@ class Identities:
             self._connection.execute(_CHUNK, _bound(self.rules) | extent)
             self._connection.execute(self._keep_before(), {**extent, "seq": seq})
             [[rows]] = self._connection.execute(_REWRITE, {**extent, "seq": seq, "now": now}).fetchall()
+            self._connection.execute(_END_CHUNK)
         return int(rows)
 
     def _keep_before(self) -> str:
@@ -175,8 +175,14 @@ class Identities:
         self.rules = Rules(operation for operation in operations if operation.stands)
 
     def _texts(self, sql: str) -> set[str]:
-        with self._connection.cursor() as cursor:
-            return {text for (text,) in cursor.execute(sql).fetchall() if text is not None}
+        return {text for (text,) in self._read(sql, {}) if text is not None}
+
+    def _read(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            with self._connection.cursor() as cursor:
+                return cursor.execute(sql, values).fetchall()
+        except duckdb.Error as error:
+            raise WarehouseError(str(error).strip().splitlines()[0]) from error
 
 
 def _bound(rules: Rules) -> dict[str, Any]:
