@@ -155,7 +155,7 @@ def check_known(name: str, known: Iterable[str], what: str, may_be_new: bool) ->
     if may_be_new or name in names:
         return
     near = get_close_matches(name, names, 1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Nothing of any {what} like it is in the warehouse."
+    hint = f"Did you mean {near[0]!r}?" if near else f"No {what} in the warehouse has a name like it."
     raise UsageError(f"unknown {what} {name!r}.", f"{hint} Say --new when it is right all the same.")
 
 

@@ -157,7 +157,7 @@ def _list(operations: list[dict[str, Any]], as_json: bool) -> None:
             "", ["no.", "said", "by", "what", "rows", "stands"],
             [[str(o["number"]), o["said_at"][:16], o.get("said_by") or "", _sentence(o), f"{o['rows_changed']:,}", _state(o)]
              for o in operations],
-            right=(0, 4), note=f"{len(operations):,} operations",
+            right=(0, 4),
         )  # fmt: skip
 
 
@@ -186,14 +186,18 @@ def _outcome(outcome: dict[str, Any], given: argparse.Namespace) -> None:
         print(f"Nothing changed: operation {operation['number']} {state}.")
         return
     if given.dry_run:
-        print(f"{outcome['rows']:,} rows would change. Nothing was written.")
+        print(f"{_rows(outcome)} would change. Nothing was written.")
     elif given.act == "undo":
-        print(f"Operation {operation['number']} is undone. {outcome['rows']:,} rows changed.")
+        print(f"Operation {operation['number']} is undone. {_rows(outcome)} changed.")
     else:
-        print(f"{_sentence(operation)}. {outcome['rows']:,} rows changed.")
+        print(f"{_sentence(operation)}. {_rows(outcome)} changed.")
     _counts(outcome["counts"])
     if operation is not None and given.act != "undo":
         print(f"Operation {operation['number']}; take it back with `cdesk identity undo {operation['number']}`.")
+
+
+def _rows(outcome: dict[str, Any]) -> str:
+    return "1 row" if outcome["rows"] == 1 else f"{outcome['rows']:,} rows"
 
 
 def _counts(counts: list[dict[str, Any]]) -> None:
