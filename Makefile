@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLAUDE := $(CURDIR)/$(VENV)/claude/node_modules/@anthropic-ai/claude-code-linux-x64/claude
 
-.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp chaos lock wheel clean
+.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue chaos lock wheel clean
 
 up: $(VENV)/.installed
 	$(BIN)/cdesk up --detach
@@ -37,6 +37,13 @@ bench-import: $(VENV)/.installed-dev
 
 bench-usage: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/usage_daily.py
+
+# Shorter: make bench-queue BENCH="--quick". Peers: docs/benchmarks.md.
+bench-queue: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/append.py $(BENCH)
+	$(BIN)/python benchmarks/append.py --flush-ms 5 --producers 64 $(BENCH)
+	$(BIN)/python benchmarks/recovery.py $(BENCH)
+	$(BIN)/python benchmarks/upload.py $(BENCH)
 
 chaos: $(VENV)/.installed-dev
 	CDESK_KILLS=200 $(BIN)/python -m pytest tests/chaos -s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,3 +78,8 @@ def joined(observations: Iterable[Activity]) -> Activity:
     for other in others:
         first = join(first, other)
     return first
+
+
+def without_nulls(features: str) -> str:
+    """The features' JSON without keys that say nothing: some rows have them, which is no difference."""
+    return json.dumps({name: value for name, value in json.loads(features).items() if value is not None})

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.generated import without_nulls
+
 from cdesk.activity.model import Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
@@ -62,7 +64,10 @@ class House:
 
     def rows(self, sql: str = TABLE) -> list[dict[str, Any]]:
         answer = self.warehouse.query(sql)
-        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        if sql is TABLE:
+            return [{**row, "feature_json": without_nulls(row["feature_json"])} for row in rows]
+        return rows
 
     def counts(self) -> dict[str, int]:
         found = self.warehouse.query(f"SELECT activity, count(*) FROM {STREAM} GROUP BY 1").rows

@@ -9,6 +9,7 @@ import duckdb
 import msgspec
 import pytest
 from tests.capture.hook_recordings import SCENARIOS, calls, hooks, transcripts
+from tests.generated import without_nulls
 
 from cdesk.activity.model import Activity
 from cdesk.clock import Clock
@@ -41,7 +42,10 @@ def merged(*batches: list[Activity]) -> Rows:
     names = [column[0] for column in found.description or []]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     assert len({row["activity_id"] for row in rows}) == len(rows)
-    return {row["activity_id"]: {**row, "feature_json": msgspec.json.decode(row["feature_json"])} for row in rows}
+    return {
+        row["activity_id"]: {**row, "feature_json": msgspec.json.decode(without_nulls(row["feature_json"]))}
+        for row in rows
+    }
 
 
 def shuffled(activities: list[Activity], seed: int) -> list[list[Activity]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.generated import without_nulls
 from tests.shared_data import shared_data
 
 from cdesk.activity.model import Activity, Person
@@ -75,7 +76,7 @@ def rows(warehouse: DuckDBWarehouse) -> Rows:
         " _session_id, _source, _also_id::VARCHAR, _also_id_2::VARCHAR FROM CLAUDE_STREAM_V2"
     ).rows
     assert len(found) == len({row[0] for row in found})
-    return {row[0]: (row[1], row[2], row[3], msgspec.json.decode(row[4]), *row[5:]) for row in found}
+    return {row[0]: (row[1], row[2], row[3], msgspec.json.decode(without_nulls(row[4])), *row[5:]) for row in found}
 
 
 def shuffled(activities: list[Activity], seed: int) -> list[list[Activity]]:

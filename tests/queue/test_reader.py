@@ -52,7 +52,9 @@ def test_lines_come_again_until_they_are_committed(folder: Path, dead: DeadLette
 def test_an_origin_says_where_a_line_stands(folder: Path, dead: DeadLetters) -> None:
     """Segment and byte offset, so that a person can look."""
     path = write(folder, 0, line(1) + line("é", 10) + line(3))
-    for one, origin in zip(*(lambda d: (d.lines, d.origins))(Reader(folder, "w", dead).read()), strict=True):
+    delivery = Reader(folder, "w", dead).read()
+    for place, one in enumerate(delivery.lines):
+        origin = delivery.origin(place)
         assert origin.segment == path.name
         assert path.read_bytes()[origin.offset :].startswith(one)
 

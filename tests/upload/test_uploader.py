@@ -16,7 +16,7 @@ from tests.queue.lines import segments
 
 from cdesk.activity.codec import encode, seal
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import Activity
+from cdesk.activity.model import Activity, RawActivity
 from cdesk.errors import WarehouseBusy, WarehouseError
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.upload import uploader as uploading
@@ -37,7 +37,7 @@ class Unsteady(DuckDBWarehouse):
         super().__init__(folder)
         self.troubles, self.batches = [], []
 
-    def merge(self, activities: Sequence[Activity]) -> Merged:
+    def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         self.batches.append(len(activities))
         if self.troubles:
             raise self.troubles.pop(0)
@@ -171,8 +171,8 @@ def test_what_is_no_activity_is_set_aside(rooms: Rooms, bad: bytes) -> None:
 def test_a_line_that_breaks_the_merge_itself_does_not_stop_the_queue(rooms: Rooms, trouble: Exception) -> None:
     """Errors nobody foresaw are the line's, too; without a message their kind is the reason."""
 
-    def breaks(activities: Sequence[Activity]) -> Merged:
-        if any(one.feature_json["n"] == "odd" for one in activities):
+    def breaks(activities: Sequence[Activity | RawActivity]) -> Merged:
+        if any(isinstance(one, RawActivity) and one.whole().feature_json["n"] == "odd" for one in activities):
             raise trouble
         return DuckDBWarehouse.merge(rooms.warehouse, activities)
 
@@ -232,6 +232,9 @@ def test_an_engine_in_trouble_buries_nothing(rooms: Rooms, trouble: duckdb.Error
                 raise trouble
             return self.real.execute(sql, *parameters)
 
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.real, name)
+
     merger = rooms.warehouse._merger
     merger._connection = troubled = Troubled(merger._connection)  # type: ignore[assignment]
     rooms.writer.append(lines(1, 2, 3))
@@ -249,7 +252,7 @@ def test_a_failure_after_half_a_batch_repeats_harmlessly(rooms: Rooms) -> None:
     real = rooms.warehouse.merge
     tries = iter([None, None, None, WarehouseBusy("now busy")])
 
-    def merge(activities: Sequence[Activity]) -> Merged:
+    def merge(activities: Sequence[Activity | RawActivity]) -> Merged:
         if trouble := next(tries, None):
             raise trouble
         return real(activities)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdesk.errors import WarehouseError
 from cdesk.warehouse.duckdb import known
 from cdesk.warehouse.duckdb.known import Known
 
-AT = datetime(2026, 1, 1)
+AT = 1_767_225_600_000_000
 
 
 def _table(ids: list[str], others: list[str | None] | None = None) -> duckdb.DuckDBPyConnection:
@@ -31,7 +31,7 @@ def test_built_and_added_names_are_all_known(ids: list[str]) -> None:
     """Built in SQL or added in Python, random or not: no name is ever forgotten."""
     half = len(ids) // 2
     names = Known(_table(ids[:half]), "t", ("id", "other"))
-    names.add(ids[half:], AT)
+    names.add(ids[half:], [AT] * len(ids[half:]))
     assert names.maybe(ids) == set(ids)
 
 
@@ -47,7 +47,7 @@ def test_strangers_are_seldom_claimed(kind: str) -> None:
     ids = [str(uuid4()) if kind == "random" else str(UUID(int=i)) for i in range(20_000)]
     strangers = [str(uuid4()) if kind == "random" else str(UUID(int=10**9 + i)) for i in range(20_000)]
     names = Known(_table([]), "t", ("id", "other"))
-    names.add(ids, AT)
+    names.add(ids, [AT] * len(ids))
     assert len(names.maybe(strangers)) < 20
 
 
@@ -59,7 +59,7 @@ def test_it_grows_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [str(uuid4()) for _ in range(300)]
     for name in ids:
         connection.execute("INSERT INTO t VALUES (?, NULL)", [name])
-        names.add([name], AT)
+        names.add([name], [AT])
     assert names.maybe(ids) == set(ids)
 
 
@@ -69,6 +69,26 @@ def test_times_of_recent_rows_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     ids = [str(uuid4()) for _ in range(40)]
     names = Known(_table([]), "t", ("id", "other"))
     for name in ids:
-        names.add([name], AT)
-    assert names.extent(ids[-3:]) == (AT, AT)
-    assert names.extent([ids[-1], ids[0]]) is None
+        names.add([name], [AT])
+    assert [names.extent(name) for name in ids[-3:]] == [(AT, AT)] * 3
+    assert names.extent(ids[0]) is None
+
+
+def test_a_large_filter_is_built_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it stands every name may be known; what comes meanwhile is in it too."""
+    monkeypatch.setattr(known, "BUILT_AT_ONCE_MAX", 10)
+    monkeypatch.setattr(known, "SLICE_ROWS", 7)
+    ids = [str(uuid4()) for _ in range(100)]
+    later, strangers = [str(uuid4()) for _ in range(50)], [str(uuid4()) for _ in range(50)]
+    names = Known(_table(ids), "t", ("id", "other"))
+    names.add(later, [AT] * len(later))
+    names.settle()
+    assert names.maybe([*ids, *later]) == {*ids, *later}
+    assert len(names.maybe(strangers)) < 3
+
+
+def test_names_that_are_no_uuids_are_named() -> None:
+    """A wrong id is told, whichever of many it is."""
+    names = Known(_table([]), "t", ("id", "other"))
+    with pytest.raises(WarehouseError, match="'nonsense' is not a UUID"):
+        names.maybe([str(uuid4()), "nonsense", str(uuid4())])

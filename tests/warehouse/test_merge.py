@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.generated import NAMES, SOURCES, START, activities, bare, joined, json_values
+from tests.generated import NAMES, SOURCES, START, activities, bare, joined, json_values, without_nulls
 
+from cdesk.activity.catalog import CATALOG
 from cdesk.activity.codec import decode, encode
 from cdesk.activity.identity import activity_id
 from cdesk.activity.merge import fold
@@ -22,6 +24,7 @@ from cdesk.clock import Clock
 from cdesk.errors import WarehouseError
 from cdesk.sql.dialect import to_duckdb
 from cdesk.warehouse import deploy
+from cdesk.warehouse.duckdb import known
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM, Merged
@@ -67,7 +70,8 @@ class Table:
     def rows(self) -> Rows:
         found = self.connection.execute(ROWS)
         names = [column[0] for column in found.description or []]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return [{**row, "feature_json": without_nulls(row["feature_json"])} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -268,11 +272,35 @@ def test_what_was_merged_is_counted(table: Table) -> None:
     assert table.merge([]) == Merged()
 
 
-def test_every_row_has_all_keys_of_its_activity(table: Table) -> None:
-    """Also after an update, and also when nothing was known."""
-    table.after([seen("tool_called", "call")], [seen("tool_called", "call", success=True)])
-    [row] = table.rows()
-    assert {"tool_name", "success", "project_path"} <= set(msgspec.json.decode(row["feature_json"]))
+def test_keys_without_a_value_are_left_out_but_once_a_batch(table: Table) -> None:
+    """An absent key reads as null does; one row of each activity has them all, so that no key is slow to read."""
+    table.after([seen("tool_called", f"call {n}", success=True, tool_name=None) for n in range(3)])
+    found = table.connection.execute(f"SELECT feature_json::JSON::VARCHAR FROM {STREAM}").fetchall()
+    shapes = sorted((set(msgspec.json.decode(text)) for (text,) in found), key=len)
+    assert shapes[:2] == [{"success"}, {"success"}]
+    assert shapes[2] == {feature.name for feature in CATALOG["tool_called"].features}
+    absent = f"SELECT count(*) FROM {STREAM} WHERE variant_extract(feature_json, 'tool_name')::VARCHAR IS NULL"
+    assert table.connection.execute(absent).fetchall() == [(3,)]
+
+
+@pytest.mark.parametrize("built_at_once_max", [0, 10_000])
+def test_a_filter_that_grows_forgets_nothing(
+    table: Table, monkeypatch: pytest.MonkeyPatch, built_at_once_max: int
+) -> None:
+    """Facts that come with and without known ones, while the filter fills and is built anew, at once or meanwhile."""
+    monkeypatch.setattr(known, "BLOCKS_MIN", 1)
+    monkeypatch.setattr(known, "BUILT_AT_ONCE_MAX", built_at_once_max)
+    monkeypatch.setattr(known, "RECENT_MAX", 20)
+    table.after()
+    told: list[Activity] = []
+    chance = random.Random(3)
+    for batch in range(60):
+        new = [seen("tool_called", f"{batch}.{n}", tool_name="Bash") for n in range(7)]
+        again = chance.sample(told, min(len(told), 3))
+        more = [msgspec.structs.replace(one, source="hook") for one in chance.sample(told, min(len(told), 2))]
+        table.merge([*new, *again, *new[:1], *more])
+        told += new
+    assert len(table.rows()) == len(told) == len({row["activity_id"] for row in table.rows()})
 
 
 def test_a_batch_goes_in_as_a_whole_or_not_at_all(table: Table) -> None:

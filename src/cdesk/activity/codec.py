@@ -12,11 +12,12 @@ from zlib import crc32
 
 import msgspec
 
-from cdesk.activity.model import Activity
+from cdesk.activity.model import Activity, RawActivity
 
 _TRAILER = len(b',"_crc":"00000000"}\n')
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Activity)
+_raw_decoder = msgspec.json.Decoder(RawActivity)
 
 
 class BadLine(ValueError):
@@ -41,9 +42,13 @@ def seal(json_object: bytes) -> bytes:
 
 def check(line: bytes) -> None:
     """Raises BadLine unless the line's own check holds. The newline may be missing."""
-    end = len(line) - _TRAILER + (not line.endswith(b"\n"))
-    if end < 1 or line[end:].rstrip(b"\n") != b',"_crc":"%08x"}' % crc32(line[:end]):
+    if not is_whole(line) and not is_whole(line + b"\n"):
         raise BadLine("the line's checksum does not match: it is torn or was altered")
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether the line, with its newline, proves itself."""
+    return line[-_TRAILER:] == b',"_crc":"%08x"}\n' % crc32(line[:-_TRAILER]) and len(line) > _TRAILER
 
 
 def decode(line: bytes) -> Activity:
@@ -61,3 +66,14 @@ def decode_body(line: bytes) -> Activity:
     if activity.ts.tzinfo is None:
         raise BadLine("not an activity: ts has no time zone")
     return activity
+
+
+def decode_raw(line: bytes) -> Activity | RawActivity:
+    """As `decode_body`, with the features left as they are where they begin as an object does."""
+    try:
+        activity = _raw_decoder.decode(line)
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"not an activity: {error}") from None
+    if activity.ts.tzinfo is None:
+        raise BadLine("not an activity: ts has no time zone")
+    return activity if bytes(activity.feature_json).startswith(b"{") else decode_body(line)

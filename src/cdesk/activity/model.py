@@ -21,7 +21,7 @@ Source: TypeAlias = Literal["transcript", "otel", "hook", "mcp", "api", "cdesk"]
 SCHEMA_VERSION = 2
 
 
-class Activity(
+class Columns(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -36,7 +36,7 @@ class Activity(
         "query_tag": "_query_tag",
     },
 ):
-    """What one source observed of one fact.
+    """What one source observed of one fact, without its features.
 
     activity_id            UUID text, derived from what the fact is (`identity.py`), never from who told us
     also_id, also_id_2     other names of the same fact, which another source may know it by
@@ -45,7 +45,6 @@ class Activity(
     customer               the person: configured identity, else git e-mail, else OS user
     anonymous_customer_id  `host_<machine>`
     activity               name, subject_verb, past tense (`catalog`)
-    feature_json           the activity's features; keys left out are null
     revenue_impact         cost in US dollars, never negative; null when unpriced or free of cost
     link                   artifact or source of record
     session_id             the Claude Code session, not the customer
@@ -56,7 +55,6 @@ class Activity(
     ts: datetime
     activity: str
     customer: str
-    feature_json: Features
     source: Source
     also_id: str | None = None
     also_id_2: str | None = None
@@ -67,6 +65,34 @@ class Activity(
     org_id: str | None = None
     session_id: str | None = None
     query_tag: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids under which this fact is known, the first one first, each once."""
+        if self.also_id is None and self.also_id_2 is None:
+            return (self.activity_id,)
+        others = (self.also_id, self.also_id_2)
+        return (self.activity_id, *(name for name in others if name is not None and name != self.activity_id))
+
+
+class Activity(Columns, frozen=True, kw_only=True, omit_defaults=True):
+    """One observation. feature_json: the activity's features; keys left out are null."""
+
+    feature_json: Features
+
+
+class RawActivity(Columns, frozen=True, kw_only=True, omit_defaults=True):
+    """One observation whose features are still the JSON text they came as: most only pass through."""
+
+    feature_json: msgspec.Raw
+
+    def whole(self) -> Activity:
+        """With its features decoded. Raises msgspec.DecodeError when they are no JSON object."""
+        values = {name: getattr(self, name) for name in Columns.__struct_fields__}
+        return Activity(feature_json=_features.decode(self.feature_json), **values)
+
+
+_features = msgspec.json.Decoder(dict[str, JSON])
 
 
 class Person(msgspec.Struct, frozen=True):

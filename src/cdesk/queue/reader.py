@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdesk.activity.codec import BadLine, check
+from cdesk.activity.codec import BadLine, check, is_whole
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.disk import Disk, segments
 from cdesk.queue.offsets import Offsets
 
-LINE_BYTES_USUAL = 2_048
-"""Reading more than a batch will take would only be read again."""
+LINE_BYTES_FIRST = 2_048
+"""Bytes taken for a line before any was seen; then their mean so far: reading more than a batch takes is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Whole lines, each with its origin, and the offsets that committing them means."""
+    """Whole lines, where each stands, and the offsets that committing them means."""
 
-    lines: tuple[bytes, ...]
-    origins: tuple[Origin, ...]
-    offsets: dict[str, int]
+    lines: tuple[bytes, ...] = ()
+    segments: tuple[str, ...] = ()
+    positions: tuple[int, ...] = ()
+    offsets: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         return not self.lines and not self.offsets
+
+    def origin(self, place: int) -> Origin:
+        """Of the line at this place."""
+        return Origin(self.segments[place], self.positions[place])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +59,45 @@ class Reader:
         self._offsets = Offsets(folder, consumer, self._disk)
         self._at = self._offsets.load()
         self._is_announced = False
+        self._line_bytes: float = LINE_BYTES_FIRST
         self._dead = dead
 
-    def read(self, bytes_max: int = 8 * 1024 * 1024, lines_max: int = 5_000) -> Delivery:
-        """The next lines, oldest first; empty when there are none. Nothing is lost until `commit`."""
+    def read(
+        self, bytes_max: int = 8 * 1024 * 1024, lines_max: int = 5_000, *, after: Delivery | None = None
+    ) -> Delivery:
+        """The next lines, oldest first; empty when there are none. Nothing is lost until `commit`.
+
+        after: a delivery not yet committed, to read on behind it."""
         if not self._is_announced:
             self._offsets.announce()
             self._is_announced = True
+        at = {**self._at, **after.offsets} if after is not None else self._at
         lines: list[bytes] = []
-        origins: list[Origin] = []
+        names: list[str] = []
+        positions: list[int] = []
         moved: dict[str, int] = {}
         size = 0
         for path in segments(self._folder):
-            if len(lines) >= lines_max or size >= bytes_max:
+            wanted = lines_max - len(lines)
+            if wanted <= 0 or size >= bytes_max:
                 break
             owned = self._disk.is_owned(path)  # asked before reading: what its last owner wrote is then seen
-            start = self._at.get(path.name, 0)
-            end = start
-            found, at_end = self._lines(path, start, min(bytes_max - size, lines_max * LINE_BYTES_USUAL), owned)
-            for line, offset in found:
-                if len(lines) >= lines_max:
-                    break
-                end = offset + len(line)
-                size += len(line)
-                if self._is_whole(line, path, offset):
+            start = end = at.get(path.name, 0)
+            found, at_end = self._lines(path, start, min(bytes_max - size, int(wanted * self._line_bytes)), owned)
+            for line in found[:wanted]:
+                if is_whole(line) or self._is_odd_but_whole(line, path, end):
                     lines.append(line)
-                    origins.append(Origin(path.name, offset))
+                    names.append(path.name)
+                    positions.append(end)
+                end += len(line)
+            size += end - start
             if end != start:
                 moved[path.name] = end
-            if not at_end:
+            if not at_end or len(found) > wanted:
                 break  # the same producer's next segment must not overtake the rest of this one
-        return Delivery(tuple(lines), tuple(origins), moved)
+        if lines:
+            self._line_bytes = size / len(lines) * 1.1
+        return Delivery(tuple(lines), tuple(names), tuple(positions), moved)
 
     def commit(self, delivery: Delivery) -> None:
         """The consumer has made these lines its own: remember that, and delete segments that are done."""
@@ -117,7 +130,7 @@ class Reader:
         events = round(waiting / mean) if mean else 0
         return Depth(waiting, max(events, 1) if waiting else 0, max(now_s - oldest, 0.0) if oldest else 0.0)
 
-    def _lines(self, path: Path, start: int, bytes_max: int, owned: bool) -> tuple[list[tuple[bytes, int]], bool]:
+    def _lines(self, path: Path, start: int, bytes_max: int, owned: bool) -> tuple[list[bytes], bool]:
         """Whole lines from `start`, and whether they are all there are. Behind a dead writer, a tail without newline
         counts as read and is dropped."""
         try:
@@ -129,15 +142,12 @@ class Reader:
                 at_end = file.read(1) == b""
         except FileNotFoundError:
             return [], True
-        found: list[tuple[bytes, int]] = []
-        offset = start
-        for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
-            if line.endswith(b"\n") or (at_end and not owned):
-                found.append((line, offset))
-            offset += len(line)
+        found = data.splitlines(keepends=True) if b"\r" not in data else _split(data)
+        if found and not found[-1].endswith(b"\n") and not (at_end and not owned):
+            found.pop()
         return found, at_end
 
-    def _is_whole(self, line: bytes, path: Path, offset: int) -> bool:
+    def _is_odd_but_whole(self, line: bytes, path: Path, offset: int) -> bool:
         if not line.endswith(b"\n"):
             return False  # torn by the crash of its writer, never acknowledged
         try:

@@ -1,30 +1,48 @@
-"""Carries lines from the queue into the warehouse, in order, each once, and only then lets the queue forget them."""
+"""Carries lines from the queue into the warehouse, in order, each once, and only then lets the queue forget them.
+
+    read ──▶ decode ──▶ merge, in one commit ──▶ remember the offsets ──▶ delete segments that are done
+
+While one batch is being merged the next one is read and decoded, when there is one. A batch is whatever came within
+GATHER_SECONDS: a commit costs about as much as a hundred activities. After a silence the first line is not kept waiting.
+
+What may succeed later (a full disk, a busy warehouse) is tried again, more and more seldom. What cannot is some line's
+fault: the line is found by halving the batch and set aside, and the others go in.
+"""
 
 from __future__ import annotations
 
+import math
+import random
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cdesk.activity.codec import BadLine, decode
-from cdesk.activity.model import Activity
+from cdesk.activity.codec import BadLine, decode_raw
+from cdesk.activity.model import Activity, RawActivity
 from cdesk.errors import CdeskError, QueueError, WarehouseError
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
-from cdesk.queue.reader import Delivery, Origin, Reader
+from cdesk.queue.reader import Delivery, Reader
 from cdesk.warehouse.warehouse import Merged, Warehouse
 
 BATCH_LINES_MAX = 5_000
 CATCH_UP_LINES_MAX = 20_000
 BATCH_BYTES_MAX = 16 * 1024 * 1024
+CATCH_UP_BYTES_MAX = 32 * 1024 * 1024
+GATHER_SECONDS = 0.12
 POLL_SECONDS = 0.1
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.2
+RETRY_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Loadable:
-    activity: Activity
-    origin: Origin
-    line: bytes
+class _Batch:
+    """What was delivered, decoded; places: where in the delivery each activity's line is."""
+
+    delivery: Delivery
+    activities: list[Activity | RawActivity]
+    places: list[int]
 
 
 class Uploader:
@@ -37,6 +55,8 @@ class Uploader:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._stepping = threading.Lock()
+        self._ahead: Future[_Batch] | None = None
+        self._reading = ThreadPoolExecutor(1, "cdesk-read")
         self.is_running = False
         self.backlog_bytes_min = 0
         self.merged = Merged()
@@ -44,10 +64,16 @@ class Uploader:
     def step(self, lines_max: int = BATCH_LINES_MAX) -> int:
         """Moves one batch; gives back about how many lines left the queue, 0 when nothing did. Raises WarehouseError: then none did."""
         with self._stepping:
-            delivery = self._reader.read(BATCH_BYTES_MAX, lines_max)
-            self._load(self._decoded(delivery))
-            self._reader.commit(delivery)
-            return max(len(delivery.lines), len(delivery.offsets))
+            batch = self._next(lines_max)
+            if len(batch.delivery.lines) >= lines_max:
+                self._ahead = self._reading.submit(self._read, lines_max, batch.delivery)
+            try:
+                self._load(batch, 0, len(batch.activities))
+                self._reader.commit(batch.delivery)
+            except BaseException:
+                self._forget_ahead()
+                raise
+            return max(len(batch.delivery.lines), len(batch.delivery.offsets))
 
     def drain(self) -> None:
         """Moves everything that is in the queue now."""
@@ -68,53 +94,89 @@ class Uploader:
         """Until `stop`. An error is told and tried again; the queue keeps everything meanwhile."""
         self.is_running = True
         lines_max = BATCH_LINES_MAX
+        failures = 0
         while not self._stop.is_set():
             if self._is_gathering():
-                self._wake.wait(POLL_SECONDS)
-                self._wake.clear()
+                self._wait(POLL_SECONDS)
                 continue
+            begun = time.monotonic()
             try:
                 moved = self.step(lines_max)
+                failures = 0
             except (WarehouseError, QueueError) as error:
                 on_error(error if isinstance(error, WarehouseError) else WarehouseError(error.message, error.hint))
-                self._stop.wait(RETRY_SECONDS)
+                self._stop.wait(_patience(failures))
+                failures += 1
                 continue
             on_step(moved)
-            lines_max = CATCH_UP_LINES_MAX if moved >= lines_max else BATCH_LINES_MAX
-            if moved == 0:
-                self._wake.wait(POLL_SECONDS)
-                self._wake.clear()
+            if moved >= lines_max:
+                lines_max = CATCH_UP_LINES_MAX
+                continue
+            lines_max = BATCH_LINES_MAX
+            if moved:
+                self._stop.wait(begun + GATHER_SECONDS - time.monotonic())
+            else:
+                self._wait(POLL_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()
 
     def _is_gathering(self) -> bool:
         """In bulk work few large batches cost less than many small ones: wait for `backlog_bytes_min`."""
         return self.backlog_bytes_min > 0 and self._reader.depth(0.0).bytes < self.backlog_bytes_min
 
-    def _decoded(self, delivery: Delivery) -> list[_Loadable]:
-        found: list[_Loadable] = []
-        for line, origin in zip(delivery.lines, delivery.origins, strict=True):
+    # -- one batch -------------------------------------------------------------------------------------------------
+
+    def _next(self, lines_max: int) -> _Batch:
+        ahead, self._ahead = self._ahead, None
+        return self._read(lines_max) if ahead is None else ahead.result()
+
+    def _forget_ahead(self) -> None:
+        """What was read ahead stands behind a batch that did not go in: it comes again."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.exception()
+
+    def _read(self, lines_max: int, after: Delivery | None = None) -> _Batch:
+        bytes_max = BATCH_BYTES_MAX if lines_max <= BATCH_LINES_MAX else CATCH_UP_BYTES_MAX
+        delivery = self._reader.read(bytes_max, lines_max, after=after)
+        activities: list[Activity | RawActivity] = []
+        places: list[int] = []
+        for place, line in enumerate(delivery.lines):
             try:
-                found.append(_Loadable(decode(line), origin, line))
+                activities.append(decode_raw(line))
+                places.append(place)
             except BadLine as error:
-                self._bury(line, origin, str(error))
-        return found
+                self._bury(delivery, place, str(error))
+        return _Batch(delivery, activities, places)
 
-    def _load(self, batch: list[_Loadable]) -> None:
-        """A line that the warehouse cannot take is found by halving and set aside; the others go in.
-
-        Whatever it raises over a line, if trying again cannot help, is that line's fault: none may stop the queue."""
-        if not batch:
+    def _load(self, batch: _Batch, start: int, end: int) -> None:
+        """Whatever the warehouse raises over a line, if trying again cannot help, is that line's fault: none may stop
+        the queue."""
+        if start == end:
             return
         try:
-            self.merged += self._warehouse.merge([item.activity for item in batch])
+            self.merged += self._warehouse.merge(batch.activities[start:end])
         except Exception as error:
             if isinstance(error, CdeskError) and error.retryable:
                 raise
-            if len(batch) == 1:
-                self._bury(batch[0].line, batch[0].origin, str(error) or type(error).__name__)
+            if end - start == 1:
+                self._bury(batch.delivery, batch.places[start], str(error) or type(error).__name__)
                 return
-            middle = len(batch) // 2
-            self._load(batch[:middle])
-            self._load(batch[middle:])
+            middle = (start + end) // 2
+            self._load(batch, start, middle)
+            self._load(batch, middle, end)
 
-    def _bury(self, line: bytes, origin: Origin, reason: str) -> None:
-        self._dead.put(DeadLetter(reason=reason, source=f"queue/{origin.segment}", offset=origin.offset, line=line))
+    def _bury(self, delivery: Delivery, place: int, reason: str) -> None:
+        origin = delivery.origin(place)
+        self._dead.put(
+            DeadLetter(
+                reason=reason, source=f"queue/{origin.segment}", offset=origin.offset, line=delivery.lines[place]
+            )
+        )
+
+
+def _patience(failures: int) -> float:
+    """Twice as long after each failure, up to RETRY_SECONDS_MAX, and not all at the same moment."""
+    return min(math.ldexp(RETRY_SECONDS, min(failures, 10)), RETRY_SECONDS_MAX) * random.uniform(0.5, 1.0)

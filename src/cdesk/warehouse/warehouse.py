@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from cdesk.activity.model import Activity
+from cdesk.activity.model import Activity, RawActivity
 
 STREAM = "CLAUDE_STREAM_V2"
 
@@ -38,7 +38,7 @@ class Answer:
 
 
 class Warehouse(Protocol):
-    def merge(self, activities: Sequence[Activity]) -> Merged:
+    def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         """Every fact is there once afterwards, committed. Raises WarehouseError; then nothing changed."""
         ...
 

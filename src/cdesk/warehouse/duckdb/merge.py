@@ -1,87 +1,95 @@
 """Merges a batch of observations into the stream, each fact once.
 
-A batch is read against the rows it may already have, joined with them in memory (`activity/merge.py`), and only
-what changed is written, in one transaction. An id may come again at any time, in any session, from any source, and
-must be found; but most are new, and most others were written a moment ago. `known.py` tells which, so that the cost
-of a batch does not grow with the table: new ones are not looked for, recent ones only where they stand.
+    batch ──▶ may the stream know it? ──no──▶ fresh: one observation is the whole row, written as it came
+                     │ maybe
+                     ▼
+              look it up ──▶ join in memory with what is stored (`activity/merge.py`) ──▶ write what changed
+
+An id may come again at any time, in any session, from any source, and must be found; but most are new, and most others
+were written a moment ago. `known.py` tells which, so that the cost of a batch does not grow with the table: new ones are
+not looked for, others first where they likely stand: at the time of the row if it was written lately, else around
+their own time. What is not found there is looked for everywhere.
+
+Fresh rows are nearly all there are, and nearly all the cost. Their features stay the JSON text they came as, and go to
+DuckDB column by column as Arrow arrays. Keys without a value are left out, which halves the VARIANT, but for the first row
+of each activity in a batch: DuckDB reads a key that no row of a row group has three hundred times slower.
+
+All of a batch is one transaction with a number of its own (`schema/02_changes.sql`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import duckdb
 import msgspec
 
-from cdesk.activity.catalog import complete
 from cdesk.activity.merge import fold, join
-from cdesk.activity.model import SCHEMA_VERSION, Activity, Features
+from cdesk.activity.model import SCHEMA_VERSION, Activity, Columns, RawActivity
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseUnready
-from cdesk.warehouse.duckdb.known import Known
+from cdesk.warehouse.duckdb import columns
+from cdesk.warehouse.duckdb.known import Extent, Known
 from cdesk.warehouse.warehouse import STREAM, Merged
 
 ALIASED = frozenset({"claude_responded", "user_asked", "message_injected"})
 """Activities that sources know by different names."""
 
-_COLUMNS = (
-    ("activity_id", "UUID"), ("ts", "TIMESTAMP"), ("customer", "VARCHAR"), ("anonymous_customer_id", "VARCHAR"),
-    ("activity", "VARCHAR"), ("feature_json", "JSON"), ("revenue_impact", "DOUBLE"), ("link", "VARCHAR"),
-    ("_org_id", "VARCHAR"), ("_session_id", "VARCHAR"), ("_source", "VARCHAR"), ("_schema_version", "INTEGER"),
-    ("_ingested_at", "TIMESTAMP"), ("_query_tag", "VARCHAR"), ("_identity", "VARCHAR"), ("_also_id", "UUID"),
-    ("_also_id_2", "UUID"), ("_observations", "VARCHAR"),
-    ("_project_path", "VARCHAR"), ("_model", "VARCHAR"), ("_speed", "VARCHAR"), ("_is_counted", "BOOLEAN"),
-    ("_prompt_tokens", "BIGINT"), ("_completion_tokens", "BIGINT"), ("_cache_creation_5m_tokens", "BIGINT"),
-    ("_cache_creation_1h_tokens", "BIGINT"), ("_cache_read_tokens", "BIGINT"), ("_seq", "BIGINT"), ("_first_seq", "BIGINT"),
-)  # fmt: skip
-_NAMES = [name for name, _ in _COLUMNS]
-_LISTS = ", ".join(f"unnest(${name}::{'VARCHAR' if kind == 'JSON' else kind}[]) AS {name}" for name, kind in _COLUMNS)
-_SOURCE = (
-    "SELECT "
-    + ", ".join(f"{n}::JSON::VARIANT AS {n}" if n == "feature_json" else n for n in _NAMES)
-    + f" FROM (SELECT {_LISTS})"
-)
-"""One bound list a column: measured a third faster than one JSON document, and needs no file."""
-_INSERT = f"INSERT INTO {STREAM} ({', '.join(_NAMES)}) {_SOURCE}"
-_MERGE = f"""
-MERGE INTO {STREAM} AS t USING ({_SOURCE}) AS s
-   ON t.activity_id = s.activity_id AND t.ts >= make_timestamp($low::BIGINT) AND t.ts <= make_timestamp($high::BIGINT)
- WHEN MATCHED THEN UPDATE SET {", ".join(f"{n} = s.{n}" for n in _NAMES[1:] if n != "_first_seq")}
- WHEN NOT MATCHED THEN INSERT ({", ".join(_NAMES)}) VALUES ({", ".join(f"s.{n}" for n in _NAMES)})"""
-_KNOWN = f"""
-SELECT activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR,
-       revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR,
-       _also_id_2::VARCHAR, _observations
-  FROM {STREAM}
- WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"""
-_ALIASED = _KNOWN.replace(
-    "activity_id IN (SELECT unnest($ids::UUID[]))",
-    """activity IN ('claude_responded', 'user_asked', 'message_injected')
-   AND (_also_id IN (SELECT unnest($ids::UUID[])) OR _also_id_2 IN (SELECT unnest($ids::UUID[])))""",
-)
-_DELETE = f"DELETE FROM {STREAM} WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"
+NEAR = timedelta(hours=1)
+"""How far from its own time a known fact is looked for first."""
+RANGES_MAX = 4
+"""Ranges of time looked through one by one; more are looked through as one."""
+
+_READ_COLUMNS = """
+activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR, revenue_impact,
+link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
+_first_seq, activity_occurrence, epoch_us(activity_repeated_at)"""
+_IN_RANGE = "ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)"
+_IDS = "(SELECT unnest($ids::UUID[]))"
+_KNOWN = f"SELECT {_READ_COLUMNS} FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
+_ALIASED = f"""SELECT {_READ_COLUMNS} FROM {STREAM}
+ WHERE {_IN_RANGE} AND activity IN ({", ".join(f"'{name}'" for name in sorted(ALIASED))})
+   AND (_also_id IN {_IDS} OR _also_id_2 IN {_IDS})"""
+_DELETE = f"DELETE FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
 _BEFORE = (
     "activity_id", "ts", "customer", "anonymous_customer_id", "activity", "feature_json", "revenue_impact", "link",
     "_org_id", "_session_id", "_source", "_first_seq", "_project_path", "_model", "_speed", "_is_counted",
     "_prompt_tokens", "_completion_tokens", "_cache_creation_5m_tokens", "_cache_creation_1h_tokens",
     "_cache_read_tokens",
 )  # fmt: skip
-_KEEP_BEFORE = f"""
-INSERT INTO _STREAM_BEFORE (_replaced_seq, {", ".join(_BEFORE)}) SELECT $seq, {", ".join(_BEFORE)} FROM {STREAM}
- WHERE ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT) AND activity_id IN (SELECT unnest($ids::UUID[]))"""
+KEEP_BEFORE = f"""INSERT INTO _STREAM_BEFORE (_replaced_seq, {", ".join(_BEFORE)})
+SELECT $seq, {", ".join(_BEFORE)} FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"""
 _LAST_SEQ = f"""
 SELECT greatest(coalesce((SELECT max(_seq) FROM {STREAM}), 0), coalesce((SELECT max(_replaced_seq) FROM _STREAM_BEFORE), 0),
                 coalesce((SELECT max(seq) FROM _STREAM_OFFSETS), 0))"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EVER = (datetime.min, datetime.max)
+_EVER: Extent = (
+    columns.microseconds(datetime.min.replace(tzinfo=UTC)),
+    columns.microseconds(datetime.max.replace(tzinfo=UTC)),
+)
+_NEAR_US = NEAR // timedelta(microseconds=1)
 
 Observations = dict[str, Activity]  # by source
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A row as it stands, what each source said behind it, and what it keeps when it is written anew."""
+
+    row: Activity
+    seen: Observations
+    ts: int
+    first_seq: int
+    occurrence: int | None
+    repeated_at: int | None
 
 
 @dataclass(slots=True)
@@ -89,7 +97,7 @@ class _Fact:
     """What is known of one fact: its stored row if any, and each source's observation, then and now."""
 
     name: str
-    stored: Activity | None = None
+    stored: _Stored | None = None
     seen_before: Observations = field(default_factory=dict)
     seen: Observations = field(default_factory=dict)
 
@@ -122,40 +130,74 @@ class Merger:
     def _known(self) -> Known:
         return Known(self._connection, STREAM, ("activity_id", "_also_id", "_also_id_2"))
 
-    def merge(self, activities: Sequence[Activity]) -> Merged:
+    def close(self) -> None:
+        if "_known" in self.__dict__:
+            self._known.close()
+
+    def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         if not activities:
             return Merged()
         try:
-            stored = self._stored(activities)
-            facts, absorbed, told = _facts(activities, stored)
-            rows, merged = self._changed(facts, told)
-            self._write(rows, absorbed, merged, [row.ts for row, _ in stored.values()])
+            return self._merge(activities)
         except _NOT_THE_DATA as error:
             raise WarehouseUnready(
                 f"the warehouse cannot write now: {str(error).splitlines()[0]}.",
                 "Nothing is lost, it is tried again; see that there is disk space, and restart the service if it stays.",
             ) from error
-        return merged
 
-    def _stored(self, activities: Sequence[Activity]) -> dict[str, tuple[Activity, Observations]]:
-        ids = {a.activity_id for a in activities}
-        names = ids.union(*map(_other_names, activities))
-        nameable = {name for a in activities if a.activity in ALIASED for name in (a.activity_id, *_other_names(a))}
-        maybe = self._known.maybe(names)
-        low, high = map(_microseconds, self._known.extent(maybe) or _EVER)
-        found: dict[str, tuple[Activity, Observations]] = {}
-        for statement, wanted in ((_KNOWN, names & maybe), (_ALIASED, nameable & maybe)):
-            if wanted:
-                rows = self._connection.execute(statement, {"ids": list(wanted), "low": low, "high": high}).fetchall()
-                found.update((row.activity_id, (row, seen)) for row, seen in map(_decoded, rows))
-        for row, _ in found.values():
-            self._known.remember((row.activity_id, *_other_names(row)), _naive(row.ts))
+    def _merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
+        names = [name for activity in activities for name in activity.names]
+        stored = self._stored(activities, self._known.maybe(names))
+        taken = _repeated(names).union(*(found.row.names for found in stored.values()))
+        fresh = [a for a in activities if taken.isdisjoint(a.names)] if taken else activities
+        told = [a for a in activities if not taken.isdisjoint(a.names)] if taken else []
+        facts, absorbed, about = _facts(map(_whole, told), stored)
+        rows, merged = self._changed(facts, about)
+        self._write(list(map(_raw, fresh)), rows, [stored[name] for name in absorbed])
+        return merged + Merged(inserted=len(fresh))
+
+    # -- looking up ------------------------------------------------------------------------------------------------
+
+    def _stored(self, activities: Sequence[Activity | RawActivity], maybe: set[str]) -> dict[str, _Stored]:
+        """Rows that hold any of the names: looked for where they likely stand, then everywhere."""
+        if not maybe:
+            return {}
+        wanted: dict[str, Extent] = {}
+        elsewhere: set[str] = set()
+        nameable: set[str] = set()
+        for activity in activities:
+            for name in maybe.intersection(activity.names):
+                extent = self._known.extent(name)
+                if extent is None:
+                    elsewhere.add(name)
+                    extent = _near(columns.microseconds(activity.ts))
+                wanted[name] = _hull(extent, wanted.get(name, extent))
+                if activity.activity in ALIASED:
+                    nameable.add(name)
+        found: dict[str, _Stored] = {}
+        for low, high, names in _ranges(wanted):
+            found |= self._look(names, nameable, low, high)
+        missing = elsewhere.difference(*(stored.row.names for stored in found.values()))
+        if missing:
+            found |= self._look(missing, nameable, *_EVER)
+        for stored in found.values():
+            self._known.remember(stored.row.names, stored.ts)
         return found
 
-    def _changed(self, facts: dict[str, _Fact], told: set[str]) -> tuple[list[tuple[Any, ...]], Merged]:
-        rows: list[tuple[Any, ...]] = []
+    def _look(self, names: set[str], nameable: set[str], low: int, high: int) -> dict[str, _Stored]:
+        found: dict[str, _Stored] = {}
+        for statement, wanted in ((_KNOWN, names), (_ALIASED, names & nameable)):
+            if wanted:
+                values = {"ids": list(wanted), "low": low, "high": high}
+                rows = self._connection.execute(statement, values).fetchall()
+                found.update((stored.row.activity_id, stored) for stored in map(_decoded, rows))
+        return found
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _changed(self, facts: dict[str, _Fact], told: set[str]) -> tuple[list[_Row], Merged]:
+        rows: list[_Row] = []
         inserted = updated = unchanged = 0
-        ingested_at = _naive(self._clock.now())
         for activity_id, fact in facts.items():
             row = msgspec.structs.replace(fold(fact.seen.values()), activity_id=activity_id)
             if not fact.seen_before:
@@ -165,45 +207,115 @@ class Merger:
                 continue
             else:
                 updated += 1
-            rows.append((*_encoded(row, fact.seen, ingested_at), self.seq + 1, self.seq + 1))
-            self._known.add((row.activity_id, *_other_names(row)), _naive(row.ts))
+            rows.append(_Row(row, fact.seen, fact.stored))
         return rows, Merged(inserted, updated, unchanged)
 
-    def _write(self, rows: list[tuple[Any, ...]], absorbed: list[str], merged: Merged, known: list[datetime]) -> None:
-        """`known`: the times of the rows that may change or go."""
-        if not rows and not absorbed:
+    def _write(self, fresh: list[RawActivity], rows: list[_Row], absorbed: list[_Stored]) -> None:
+        if not fresh and not rows and not absorbed:
             return
-        low, high = (_microseconds(_naive(min(known))), _microseconds(_naive(max(known)))) if known else (None, None)
+        replaced = {stored.row.activity_id: (stored.ts, stored.ts) for stored in absorbed}
+        replaced |= {row.stored.row.activity_id: (row.stored.ts, row.stored.ts) for row in rows if row.stored}
+        seq = self.seq + 1
+        batch = self._batch(fresh, rows, seq)
         self._connection.execute("BEGIN")
         try:
-            if known:
-                replaced = [*absorbed, *(row[0] for row in rows)]
-                self._connection.execute(_KEEP_BEFORE, {"ids": replaced, "low": low, "high": high, "seq": self.seq + 1})
-            if absorbed:
-                self._connection.execute(_DELETE, {"ids": absorbed, "low": low, "high": high})
-            if rows:
-                columns: dict[str, Any] = dict(zip(_NAMES, map(list, zip(*rows, strict=True)), strict=True))
-                if merged.updated:
-                    self._connection.execute(_MERGE, {**columns, "low": low, "high": high})
-                else:
-                    self._connection.execute(_INSERT, columns)
+            for low, high, ids in _ranges(replaced):
+                values = {"ids": list(ids), "low": low, "high": high}
+                self._connection.execute(KEEP_BEFORE, {**values, "seq": seq})
+                self._connection.execute(_DELETE, values)
+            if batch:
+                self._insert(batch)
             self._connection.execute("COMMIT")
-            self.seq += 1
+            self.seq = seq
         except BaseException:
             with suppress(duckdb.Error):  # a commit that failed has ended its transaction itself
                 self._connection.execute("ROLLBACK")
             raise
 
+    def _batch(self, fresh: list[RawActivity], rows: list[_Row], seq: int) -> columns.Batch:
+        ingested_at = columns.microseconds(self._clock.now())
+        times = [columns.microseconds(activity.ts) for activity in fresh]
+        self._know(
+            chain(zip(fresh, times, strict=True), ((r.activity, columns.microseconds(r.activity.ts)) for r in rows))
+        )
+        encoded = columns.of_rows([_encoded(row, ingested_at, seq) for row in rows])
+        return columns.together(columns.of_fresh(fresh, times, ingested_at, seq) if fresh else {}, encoded)
 
-def _facts(
-    activities: Iterable[Activity], stored: dict[str, tuple[Activity, Observations]]
-) -> tuple[dict[str, _Fact], list[str], set[str]]:
+    def _know(self, rows: Iterable[tuple[Columns, int]]) -> None:
+        """All of a batch at once: a filter that is built anew reads the table, where none of them is yet."""
+        names: list[str] = []
+        times: list[int] = []
+        for row, ts in rows:
+            names += row.names
+            times += [ts] * len(row.names)
+        self._known.add(names, times)
+
+    def _insert(self, batch: columns.Batch) -> None:
+        statement, source = columns.insert(batch)
+        self._connection.register(columns.SOURCE, source)
+        try:
+            self._connection.execute(statement)
+        finally:
+            with suppress(duckdb.Error):  # a transaction that failed has taken it along
+                self._connection.unregister(columns.SOURCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is to be written of one fact, and the row that it replaces."""
+
+    activity: Activity
+    seen: Observations
+    stored: _Stored | None
+
+
+def _repeated(names: list[str]) -> set[str]:
+    if len(set(names)) == len(names):
+        return set()
+    return {name for name, count in Counter(names).items() if count > 1}
+
+
+def _whole(activity: Activity | RawActivity) -> Activity:
+    return activity.whole() if isinstance(activity, RawActivity) else activity
+
+
+def _raw(activity: Activity | RawActivity) -> RawActivity:
+    if isinstance(activity, RawActivity):
+        return activity
+    values = {name: getattr(activity, name) for name in Columns.__struct_fields__}
+    return RawActivity(feature_json=msgspec.Raw(columns.encoded(activity.feature_json).encode()), **values)
+
+
+def _near(ts: int) -> Extent:
+    return (max(ts - _NEAR_US, _EVER[0]), min(ts + _NEAR_US, _EVER[1]))
+
+
+def _hull(left: Extent, right: Extent) -> Extent:
+    return (min(left[0], right[0]), max(left[1], right[1]))
+
+
+def _ranges(wanted: dict[str, Extent]) -> list[tuple[int, int, set[str]]]:
+    """Names by where to look for them: a few ranges of time with wide gaps between them, or one range over all."""
+    ranges: list[tuple[int, int, set[str]]] = []
+    for name, (low, high) in sorted(wanted.items(), key=lambda item: item[1]):
+        if ranges and low <= ranges[-1][1] + _NEAR_US:
+            ranges[-1][2].add(name)
+            ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]), ranges[-1][2])
+        else:
+            ranges.append((low, high, {name}))
+    if len(ranges) <= RANGES_MAX:
+        return ranges
+    return [(ranges[0][0], max(high for _, high, _ in ranges), set(wanted))]
+
+
+def _facts(told_now: Iterable[Activity], stored: dict[str, _Stored]) -> tuple[dict[str, _Fact], list[str], set[str]]:
     """The batch grouped by fact, under its first name; stored rows that turn out to be another's second name; and
     the facts that the batch is about.
 
     An observation goes to whom its name belongs to now: where several facts share a second name, that may be another
     one than when it came.
     """
+    activities = list(told_now)
     names = _first_names(activities, stored)
     facts: dict[str, _Fact] = {}
     for activity in activities:
@@ -211,11 +323,12 @@ def _facts(
         facts.setdefault(name, _Fact(name)).add(activity)
     told = set(facts)
     absorbed = []
-    for row_id, (row, seen) in stored.items():
+    for row_id, known in stored.items():
+        seen = known.seen
         home = names.get(row_id, row_id)
         kept = facts.setdefault(home, _Fact(home))
         if home == row_id:
-            kept.stored = row
+            kept.stored = known
         else:
             absorbed.append(row_id)
         kept.seen_before |= seen
@@ -225,11 +338,11 @@ def _facts(
     return facts, absorbed, told
 
 
-def _first_names(activities: Iterable[Activity], stored: dict[str, tuple[Activity, Observations]]) -> dict[str, str]:
+def _first_names(activities: Iterable[Activity], stored: dict[str, _Stored]) -> dict[str, str]:
     """Second name → first name. Where several facts share a second name, the smallest first name has it."""
     names: dict[str, str] = {}
-    for activity in (*activities, *(row for row, _ in stored.values())):
-        for name in _other_names(activity):
+    for activity in (*activities, *(known.row for known in stored.values())):
+        for name in activity.names[1:]:
             known = names.get(name)
             names[name] = activity.activity_id if known is None else min(known, activity.activity_id)
     return {name: _end(names, first) for name, first in names.items()}
@@ -242,15 +355,9 @@ def _end(names: dict[str, str], name: str) -> str:
     return name
 
 
-def _other_names(activity: Activity) -> tuple[str, ...]:
-    return tuple(
-        name for name in (activity.also_id, activity.also_id_2) if name is not None and name != activity.activity_id
-    )
-
-
 def _same(row: Activity, fact: _Fact) -> bool:
     """Whether the stored row says it all already: what is seen, and what each source said behind it."""
-    if fact.stored is None or fact.seen != fact.seen_before or _bare(row) != _bare(fact.stored):
+    if fact.stored is None or fact.seen != fact.seen_before or _bare(row) != _bare(fact.stored.row):
         return False
     return _packed(fact.seen) == _packed(fact.seen_before)  # 1, 1.0 and true are equal, and not the same
 
@@ -274,9 +381,9 @@ def _packed(seen: Observations) -> str:
 _observations_decoder = msgspec.json.Decoder(list[Activity])
 
 
-def _decoded(row: tuple[Any, ...]) -> tuple[Activity, Observations]:
+def _decoded(row: tuple[Any, ...]) -> _Stored:
     (activity_id, ts_us, customer, anonymous, activity, features, revenue, link, org, session, source, tag, identity,
-     also, also_2, observations) = row  # fmt: skip
+     also, also_2, observations, first_seq, occurrence, repeated_at) = row  # fmt: skip
     stored = Activity(
         activity_id=activity_id, ts=_EPOCH + timedelta(microseconds=ts_us), customer=customer,
         anonymous_customer_id=anonymous, activity=activity,
@@ -284,45 +391,21 @@ def _decoded(row: tuple[Any, ...]) -> tuple[Activity, Observations]:
         revenue_impact=revenue, link=link, org_id=org, session_id=session, source=source, query_tag=tag,
         identity=identity, also_id=also, also_id_2=also_2,
     )  # fmt: skip
-    if observations is None:
-        return stored, {stored.source: stored}
-    return stored, {seen.source: seen for seen in _observations_decoder.decode(observations)}
+    seen = [stored] if observations is None else _observations_decoder.decode(observations)
+    return _Stored(stored, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
 
 
-def _encoded(row: Activity, seen: Observations, ingested_at: datetime) -> tuple[Any, ...]:
-    """Values in the order of `_COLUMNS`."""
-    sources = sorted(seen)
-    observations = _packed(seen) if len(sources) > 1 else None
+def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
+    """Values in the order of `columns.COLUMNS`."""
+    activity, stored = row.activity, row.stored
+    sources = sorted(row.seen)
+    observations = _packed(row.seen) if len(sources) > 1 else None
+    hot = columns.hot(activity.feature_json)
     return (
-        row.activity_id, _naive(row.ts), row.customer, row.anonymous_customer_id, row.activity,
-        _encode(complete(row.activity, row.feature_json)).decode(), row.revenue_impact, row.link, row.org_id,
-        row.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, row.query_tag, row.identity, row.also_id,
-        row.also_id_2, observations, *_hot(row.feature_json),
+        activity.activity_id, columns.microseconds(activity.ts), activity.customer, activity.anonymous_customer_id,
+        activity.activity, columns.encoded(_without_nulls(activity).feature_json), activity.revenue_impact, activity.link,
+        stored.occurrence if stored else None, stored.repeated_at if stored else None,
+        activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
+        activity.identity, activity.also_id, activity.also_id_2, observations,
+        *(getattr(hot, name) for name in hot.__struct_fields__), seq, stored.first_seq if stored else seq,
     )  # fmt: skip
-
-
-def _hot(features: Features) -> tuple[Any, ...]:
-    """What reports sum over every day: beside the VARIANT as columns of its own type, read twenty times faster."""
-    return (
-        *(
-            value if isinstance(value := features.get(name), str) else None
-            for name in ("project_path", "model", "speed")
-        ),
-        value if isinstance(value := features.get("is_counted"), bool) else None,
-        *(value if type(value := features.get(name)) is int and abs(value) < 2**63 else None for name in _TOKENS),
-    )
-
-
-_TOKENS = (
-    "prompt_tokens", "completion_tokens", "cache_creation_5m_tokens", "cache_creation_1h_tokens", "cache_read_tokens",
-)  # fmt: skip
-_encode = msgspec.json.Encoder().encode
-
-
-def _naive(at: datetime) -> datetime:
-    return at.replace(tzinfo=None)
-
-
-def _microseconds(at: datetime) -> int:
-    """Since 1970. Bound as a number, because DuckDB takes Python's last datetime for infinity."""
-    return (at - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)

@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from cdesk.activity.model import Activity
+from cdesk.activity.model import Activity, RawActivity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import QueryRefused, WarehouseBusy, WarehouseError
 from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.identity import Identities
-from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
+
+if TYPE_CHECKING:
+    from cdesk.warehouse.duckdb.merge import Merger
 
 FILE_NAME = "warehouse.duckdb"
 MEMORY_LIMIT = "256MB"
@@ -36,10 +39,16 @@ class DuckDBWarehouse:
         self._path.chmod(0o600)
         self._writing = threading.Lock()
         deploy.apply(self._connection)
-        self._merger = Merger(self._connection, clock)
         self.identities = Identities(self._connection, self.commit, clock)
 
-    def merge(self, activities: Sequence[Activity]) -> Merged:
+    @cached_property
+    def _merger(self) -> Merger:
+        """Opened by who writes; who only asks does not wait for its libraries."""
+        from cdesk.warehouse.duckdb.merge import Merger
+
+        return Merger(self._connection, self._clock)
+
+    def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         with self._writing, _translated():
             return self._merger.merge(activities)
 
@@ -104,6 +113,8 @@ class DuckDBWarehouse:
 
     def close(self) -> None:
         with self._writing:
+            if "_merger" in self.__dict__:
+                self._merger.close()
             self._connection.close()
 
     def _log(
