@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from cdesk.activity.model import Activity
+from cdesk.activity.model import Columns
 from cdesk.errors import UsageError
 
 Kind: TypeAlias = Literal["link", "alias", "remove", "correct"]
@@ -100,7 +100,7 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self.facts or self.timelines or self.names)
 
-    def shown(self, activity: Activity) -> str | None:
+    def shown(self, activity: Columns) -> str | None:
         """The customer to show for a fact; `activity.customer` is the one it was told with."""
         owner = self._owner(activity)
         if owner not in self.names:
@@ -108,8 +108,8 @@ class Rules:
         customer = self.names[owner]
         return REMOVED if customer is None and activity.anonymous_customer_id is None else customer
 
-    def _owner(self, activity: Activity) -> str:
-        for name in (activity.activity_id, activity.also_id, activity.also_id_2) if self.facts else ():
+    def _owner(self, activity: Columns) -> str:
+        for name in activity.names if self.facts else ():
             if name in self.facts:
                 return self.facts[name]
         windows = self.timelines.get(activity.anonymous_customer_id or "")

@@ -16,6 +16,7 @@ import nanoarrow as na  # type: ignore[import-untyped]
 
 from cdesk.activity.catalog import CATALOG, complete
 from cdesk.activity.model import SCHEMA_VERSION, Features, RawActivity
+from cdesk.activity.resolution import Rules
 from cdesk.warehouse.warehouse import STREAM
 
 COLUMNS: dict[str, str] = {
@@ -27,7 +28,8 @@ COLUMNS: dict[str, str] = {
     "_also_id_2": "UUID", "_observations": "VARCHAR",
     "_project_path": "VARCHAR", "_model": "VARCHAR", "_speed": "VARCHAR", "_is_counted": "BOOLEAN",
     "_prompt_tokens": "BIGINT", "_completion_tokens": "BIGINT", "_cache_creation_5m_tokens": "BIGINT",
-    "_cache_creation_1h_tokens": "BIGINT", "_cache_read_tokens": "BIGINT", "_seq": "BIGINT", "_first_seq": "BIGINT",
+    "_cache_creation_1h_tokens": "BIGINT", "_cache_read_tokens": "BIGINT", "_told_customer": "VARCHAR",
+    "_seq": "BIGINT", "_first_seq": "BIGINT",
 }  # fmt: skip
 """Name and DuckDB type."""
 
@@ -59,14 +61,16 @@ def of_rows(rows: Sequence[tuple[Any, ...]]) -> Batch:
     return dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
 
 
-def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: int, seq: int) -> Batch:
+def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: int, seq: int, rules: Rules) -> Batch:
     """Rows of facts seen for the first time, by one source. Raises msgspec.DecodeError for features that are no object."""
     count = len(activities)
+    told = [a.customer for a in activities]
+    shown = [rules.shown(a) for a in activities] if rules else told
     hot = [_hot_of(activity.feature_json) for activity in activities]
     return {
         "activity_id": [a.activity_id for a in activities],
         "ts": times,
-        "customer": [a.customer for a in activities],
+        "customer": shown,
         "anonymous_customer_id": [a.anonymous_customer_id for a in activities],
         "activity": [a.activity for a in activities],
         "feature_json": _features(activities),
@@ -93,9 +97,15 @@ def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: i
         "_cache_creation_5m_tokens": [h.cache_creation_5m_tokens for h in hot],
         "_cache_creation_1h_tokens": [h.cache_creation_1h_tokens for h in hot],
         "_cache_read_tokens": [h.cache_read_tokens for h in hot],
+        "_told_customer": list(map(beside, told, shown)) if rules else [None] * count,
         "_seq": [seq] * count,
         "_first_seq": [seq] * count,
     }
+
+
+def beside(told: str, shown: str | None) -> str | None:
+    """What `_told_customer` keeps: what was told, where another customer is shown."""
+    return None if told == shown else told
 
 
 def together(first: Batch, second: Batch) -> Batch:

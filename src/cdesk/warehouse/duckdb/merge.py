@@ -20,7 +20,7 @@ All of a batch is one transaction with a number of its own (`schema/02_changes.s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ import msgspec
 
 from cdesk.activity.merge import fold, join
 from cdesk.activity.model import SCHEMA_VERSION, Activity, Columns, RawActivity
+from cdesk.activity.resolution import Rules
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.duckdb import columns
@@ -48,8 +49,8 @@ RANGES_MAX = 4
 """Ranges of time looked through one by one; more are looked through as one."""
 
 _READ_COLUMNS = """
-activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR, revenue_impact,
-link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
+activity_id::VARCHAR, epoch_us(ts), coalesce(_told_customer, customer), anonymous_customer_id, activity,
+feature_json::JSON::VARCHAR, revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
 _first_seq, activity_occurrence, epoch_us(activity_repeated_at)"""
 _IN_RANGE = "ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)"
 _IDS = "(SELECT unnest($ids::UUID[]))"
@@ -120,9 +121,11 @@ _NOT_THE_DATA = (
 class Merger:
     """One thread at a time."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock, rules: Callable[[], Rules] = Rules) -> None:
+        """`rules`: under whom rows are to be shown, as it stands in that moment."""
         self._connection = connection
         self._clock = clock
+        self._rules = rules
         self.seq = int(connection.execute(_LAST_SEQ).fetchall()[0][0])
         """Number of the last commit that wrote the stream."""
 
@@ -238,8 +241,9 @@ class Merger:
         self._know(
             chain(zip(fresh, times, strict=True), ((r.activity, columns.microseconds(r.activity.ts)) for r in rows))
         )
-        encoded = columns.of_rows([_encoded(row, ingested_at, seq) for row in rows])
-        return columns.together(columns.of_fresh(fresh, times, ingested_at, seq) if fresh else {}, encoded)
+        rules = self._rules()
+        encoded = columns.of_rows([_encoded(row, ingested_at, seq, rules) for row in rows])
+        return columns.together(columns.of_fresh(fresh, times, ingested_at, seq, rules) if fresh else {}, encoded)
 
     def _know(self, rows: Iterable[tuple[Columns, int]]) -> None:
         """All of a batch at once: a filter that is built anew reads the table, where none of them is yet."""
@@ -395,17 +399,18 @@ def _decoded(row: tuple[Any, ...]) -> _Stored:
     return _Stored(stored, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
 
 
-def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
+def _encoded(row: _Row, ingested_at: int, seq: int, rules: Rules) -> tuple[Any, ...]:
     """Values in the order of `columns.COLUMNS`."""
     activity, stored = row.activity, row.stored
     sources = sorted(row.seen)
     observations = _packed(row.seen) if len(sources) > 1 else None
     hot = columns.hot(activity.feature_json)
+    shown = rules.shown(activity) if rules else activity.customer
     return (
-        activity.activity_id, columns.microseconds(activity.ts), activity.customer, activity.anonymous_customer_id,
+        activity.activity_id, columns.microseconds(activity.ts), shown, activity.anonymous_customer_id,
         activity.activity, columns.encoded(_without_nulls(activity).feature_json), activity.revenue_impact, activity.link,
         stored.occurrence if stored else None, stored.repeated_at if stored else None,
         activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
         activity.identity, activity.also_id, activity.also_id_2, observations,
-        *(getattr(hot, name) for name in hot.__struct_fields__), seq, stored.first_seq if stored else seq,
+        *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, shown), seq, stored.first_seq if stored else seq,
     )  # fmt: skip

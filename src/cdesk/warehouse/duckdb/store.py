@@ -46,7 +46,7 @@ class DuckDBWarehouse:
         """Opened by who writes; who only asks does not wait for its libraries."""
         from cdesk.warehouse.duckdb.merge import Merger
 
-        return Merger(self._connection, self._clock)
+        return Merger(self._connection, self._clock, lambda: self.identities.rules)
 
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         with self._writing, _translated():
