@@ -4,7 +4,7 @@
                                                   └──▶ rewrite: rows whose customer is not the one to show
 
 A rewriting walks through time in chunks of about CHUNK_ROWS rows to change; each chunk is a commit of its own, with a
-number of its own and the rows as they were in `_STREAM_BEFORE`. It looks for rows that are not shown as they should be,
+number of its own, and for who follows changes the rows as they were in `_STREAM_BEFORE`. It looks for rows that are not shown as they should be,
 so one that was cut short is simply run again.
 """
 
@@ -68,7 +68,7 @@ _ROWS_OF = (
 _CHUNK = f"CREATE TEMP TABLE _identity_chunk AS {_WRONG}"
 _END_CHUNK = "DROP TABLE _identity_chunk"
 _IN_CHUNK = """ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)
-   AND activity_id IN (SELECT activity_id FROM _identity_chunk)"""
+   AND activity_id IN (SELECT activity_id FROM _identity_chunk) AND EXISTS (SELECT 1 FROM _STREAM_OFFSETS)"""
 _REWRITE = f"""
 UPDATE {STREAM} AS s
    SET customer = c.shown, _told_customer = CASE WHEN c.told IS DISTINCT FROM c.shown THEN c.told END,
@@ -164,7 +164,7 @@ class Identities:
         return int(rows)
 
     def _keep_before(self) -> str:
-        """Whatever the table of replaced rows keeps of a row."""
+        """Whatever the table of replaced rows keeps of a row, if anybody follows changes."""
         names = [name for (name,) in self._connection.execute(_BEFORE_COLUMNS).fetchall()]
         kept = ", ".join("$seq" if name == "_replaced_seq" else name for name in names)
         return f"INSERT INTO _STREAM_BEFORE ({', '.join(names)}) SELECT {kept} FROM {STREAM} WHERE {_IN_CHUNK}"
