@@ -51,8 +51,11 @@ class Table:
         self.empty()
 
     def empty(self) -> None:
-        for name in (STREAM, "_STREAM_BEFORE", "IDENTITY_OPERATION"):
+        for name in (STREAM, "_STREAM_BEFORE", "_STREAM_OFFSETS", "IDENTITY_OPERATION"):
             self.connection.execute(f"DELETE FROM {name}")
+        self.connection.execute(
+            "INSERT INTO _STREAM_OFFSETS VALUES ('follows', 'CLAUDE_STREAM_V2', 0, TIMESTAMP '2026-01-01')"
+        )
         self.restart()
 
     def restart(self) -> None:
@@ -67,6 +70,7 @@ class Table:
         yield self.merger.seq + 1
         self.connection.execute("COMMIT")
         self.merger.seq += 1
+        self.merger.forget()
 
     def after(self, steps: Sequence[Step], restarts: bool = False) -> list[dict[str, Any]]:
         """What stands in an empty table after these. What is refused is left out."""

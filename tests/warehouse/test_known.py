@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import duckdb
@@ -13,8 +12,6 @@ from hypothesis import strategies as st
 from cdesk.errors import WarehouseError
 from cdesk.warehouse.duckdb import known
 from cdesk.warehouse.duckdb.known import Known
-
-AT = 1_767_225_600_000_000
 
 
 def _table(ids: list[str], others: list[str | None] | None = None) -> duckdb.DuckDBPyConnection:
@@ -31,7 +28,7 @@ def test_built_and_added_names_are_all_known(ids: list[str]) -> None:
     """Built in SQL or added in Python, random or not: no name is ever forgotten."""
     half = len(ids) // 2
     names = Known(_table(ids[:half]), "t", ("id", "other"))
-    names.add(ids[half:], [AT] * len(ids[half:]))
+    names.add(ids[half:])
     assert names.maybe(ids) == set(ids)
 
 
@@ -47,7 +44,7 @@ def test_strangers_are_seldom_claimed(kind: str) -> None:
     ids = [str(uuid4()) if kind == "random" else str(UUID(int=i)) for i in range(20_000)]
     strangers = [str(uuid4()) if kind == "random" else str(UUID(int=10**9 + i)) for i in range(20_000)]
     names = Known(_table([]), "t", ("id", "other"))
-    names.add(ids, [AT] * len(ids))
+    names.add(ids)
     assert len(names.maybe(strangers)) < 20
 
 
@@ -59,19 +56,8 @@ def test_it_grows_without_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [str(uuid4()) for _ in range(300)]
     for name in ids:
         connection.execute("INSERT INTO t VALUES (?, NULL)", [name])
-        names.add([name], [AT])
+        names.add([name])
     assert names.maybe(ids) == set(ids)
-
-
-def test_times_of_recent_rows_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where every name was written lately its time is told; one that was not makes the look-up go everywhere."""
-    monkeypatch.setattr(known, "RECENT_MAX", 10)
-    ids = [str(uuid4()) for _ in range(40)]
-    names = Known(_table([]), "t", ("id", "other"))
-    for name in ids:
-        names.add([name], [AT])
-    assert [names.extent(name) for name in ids[-3:]] == [(AT, AT)] * 3
-    assert names.extent(ids[0]) is None
 
 
 def test_a_large_filter_is_built_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +67,7 @@ def test_a_large_filter_is_built_in_the_background(monkeypatch: pytest.MonkeyPat
     ids = [str(uuid4()) for _ in range(100)]
     later, strangers = [str(uuid4()) for _ in range(50)], [str(uuid4()) for _ in range(50)]
     names = Known(_table(ids), "t", ("id", "other"))
-    names.add(later, [AT] * len(later))
+    names.add(later)
     names.settle()
     assert names.maybe([*ids, *later]) == {*ids, *later}
     assert len(names.maybe(strangers)) < 3

@@ -24,7 +24,7 @@ from cdesk.clock import Clock
 from cdesk.errors import WarehouseError
 from cdesk.sql.dialect import to_duckdb
 from cdesk.warehouse import deploy
-from cdesk.warehouse.duckdb import known
+from cdesk.warehouse.duckdb import known, recent
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import STREAM, Merged
@@ -290,7 +290,7 @@ def test_a_filter_that_grows_forgets_nothing(
     """Facts that come with and without known ones, while the filter fills and is built anew, at once or meanwhile."""
     monkeypatch.setattr(known, "BLOCKS_MIN", 1)
     monkeypatch.setattr(known, "BUILT_AT_ONCE_MAX", built_at_once_max)
-    monkeypatch.setattr(known, "RECENT_MAX", 20)
+    monkeypatch.setattr(recent, "BYTES_MAX", 2_000)
     table.after()
     told: list[Activity] = []
     chance = random.Random(3)

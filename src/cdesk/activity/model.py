@@ -80,6 +80,13 @@ class Activity(Columns, frozen=True, kw_only=True, omit_defaults=True):
 
     feature_json: Features
 
+    def without_nulls(self) -> Activity:
+        """The same with no key that says nothing."""
+        if None not in self.feature_json.values():
+            return self
+        known = {name: value for name, value in self.feature_json.items() if value is not None}
+        return msgspec.structs.replace(self, feature_json=known)
+
 
 class RawActivity(Columns, frozen=True, kw_only=True, omit_defaults=True):
     """One observation whose features are still the JSON text they came as: most only pass through."""

@@ -16,7 +16,6 @@ import nanoarrow as na  # type: ignore[import-untyped]
 
 from cdesk.activity.catalog import CATALOG, complete
 from cdesk.activity.model import SCHEMA_VERSION, Features, RawActivity
-from cdesk.activity.resolution import Rules
 from cdesk.warehouse.warehouse import STREAM
 
 COLUMNS: dict[str, str] = {
@@ -32,6 +31,17 @@ COLUMNS: dict[str, str] = {
     "_seq": "BIGINT", "_first_seq": "BIGINT",
 }  # fmt: skip
 """Name and DuckDB type."""
+
+BEFORE: dict[str, str] = {"_replaced_seq": "BIGINT"} | {
+    name: COLUMNS[name]
+    for name in (
+        "activity_id", "ts", "customer", "anonymous_customer_id", "activity", "feature_json", "revenue_impact", "link",
+        "_org_id", "_session_id", "_source", "_first_seq", "_project_path", "_model", "_speed", "_is_counted",
+        "_prompt_tokens", "_completion_tokens", "_cache_creation_5m_tokens", "_cache_creation_1h_tokens",
+        "_cache_read_tokens",
+    )
+}  # fmt: skip
+"""Columns of _STREAM_BEFORE."""
 
 Batch: TypeAlias = dict[str, list[Any]]
 """Values by column, all of one length."""
@@ -61,11 +71,12 @@ def of_rows(rows: Sequence[tuple[Any, ...]]) -> Batch:
     return dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
 
 
-def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: int, seq: int, rules: Rules) -> Batch:
+def of_fresh(
+    activities: Sequence[RawActivity], times: list[int], shown: list[str | None], ingested_at: int, seq: int
+) -> Batch:
     """Rows of facts seen for the first time, by one source. Raises msgspec.DecodeError for features that are no object."""
     count = len(activities)
     told = [a.customer for a in activities]
-    shown = [rules.shown(a) for a in activities] if rules else told
     hot = [_hot_of(activity.feature_json) for activity in activities]
     return {
         "activity_id": [a.activity_id for a in activities],
@@ -97,7 +108,7 @@ def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: i
         "_cache_creation_5m_tokens": [h.cache_creation_5m_tokens for h in hot],
         "_cache_creation_1h_tokens": [h.cache_creation_1h_tokens for h in hot],
         "_cache_read_tokens": [h.cache_read_tokens for h in hot],
-        "_told_customer": list(map(beside, told, shown)) if rules else [None] * count,
+        "_told_customer": list(map(beside, told, shown)),
         "_seq": [seq] * count,
         "_first_seq": [seq] * count,
     }
@@ -115,10 +126,19 @@ def together(first: Batch, second: Batch) -> Batch:
 
 
 def insert(batch: Batch) -> tuple[str, na.ArrayStream]:
-    """The statement that writes the batch, and what it reads under the name SOURCE."""
+    """The statement that writes the batch into the stream, and what it reads under the name SOURCE."""
+    return _insert(STREAM, COLUMNS, batch)
+
+
+def insert_before(rows: Sequence[tuple[Any, ...]]) -> tuple[str, na.ArrayStream]:
+    """The same for rows as they stood, with their values in the order of BEFORE."""
+    return _insert("_STREAM_BEFORE", BEFORE, dict(zip(BEFORE, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _insert(table: str, types: dict[str, str], batch: Batch) -> tuple[str, na.ArrayStream]:
     count = len(batch["activity_id"])
-    present = tuple(name for name in COLUMNS if batch[name].count(None) < count)
-    kinds = {name: _ARROW[COLUMNS[name]] for name in present}
+    present = tuple(name for name in types if batch[name].count(None) < count)
+    kinds = {name: _ARROW[types[name]] for name in present}
     parts = max(1, min(PARTS_MAX, count // PART_ROWS))
     size = -(-count // parts)
     chunks = [
@@ -128,13 +148,14 @@ def insert(batch: Batch) -> tuple[str, na.ArrayStream]:
         )
         for start in range(0, count, size)
     ]  # fmt: skip
-    return _insert_sql(present), na.ArrayStream(chunks[0] if len(chunks) == 1 else na.Array.from_chunks(chunks))
+    return _insert_sql(table, present), na.ArrayStream(chunks[0] if len(chunks) == 1 else na.Array.from_chunks(chunks))
 
 
 @cache
-def _insert_sql(names: tuple[str, ...]) -> str:
-    read = ", ".join(_READ.get(COLUMNS[name], "{0}").format(name) for name in names)
-    return f"INSERT INTO {STREAM} ({', '.join(names)}) SELECT {read} FROM {SOURCE}"
+def _insert_sql(table: str, names: tuple[str, ...]) -> str:
+    types = COLUMNS | BEFORE
+    read = ", ".join(_READ.get(types[name], "{0}").format(name) for name in names)
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {read} FROM {SOURCE}"
 
 
 # -- features ------------------------------------------------------------------------------------------------------

@@ -1,11 +1,8 @@
 """Tells whether the stream may already hold an id, so that new facts are written without looking for them.
 
-DuckDB finds an id by scanning the id column, which costs more the more it holds. Nearly all ids are either new or were
-seen a moment ago (the same fact from another source). So:
-
-    filter    a split-block Bloom filter (256-bit blocks, eight bits an id; S. Sanders et al., as in Apache Parquet) over
-              every name in the stream: "no" is certain, "maybe" is wrong about once in ten thousand
-    recent    the times of rows written lately, by name: where they stand is known, and the look-up is pruned to there
+DuckDB finds an id by scanning the id column, which costs more the more it holds, and nearly all ids are new. A split-block
+Bloom filter (256-bit blocks, eight bits an id; as in Apache Parquet) over every name in the stream answers: its "no" is
+certain, its "maybe" is wrong about once in ten thousand.
 
 The filter is built from the table and never written to disk, so it can never be out of date. A small one is built at
 once; a large one in the background, and until it stands every name is a "maybe": slower, and just as right. So it is
@@ -15,7 +12,7 @@ when the filter is full and the next one, twice as large, is being built: the fu
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import duckdb
@@ -28,14 +25,11 @@ BITS_PER_NAME = 24
 BLOCK_BITS = 256
 BLOCKS_MIN = 1 << 12
 HEADROOM = 2
-RECENT_MAX = 100_000
 BUILT_AT_ONCE_MAX = 200_000
 """Names; more than these are read in the background."""
 SLICE_ROWS = 500_000
 """Rows of the table read in one go while a filter is built."""
 
-Extent: TypeAlias = tuple[int, int]
-"""First and last time, in microseconds since 1970."""
 _Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 _MASK = 2**64 - 1
@@ -57,8 +51,6 @@ class Known:
         self._adding = threading.Lock()
         self._builder: threading.Thread | None = None
         self._is_closed = False
-        self._recent: dict[str, Extent] = {}
-        self._older: dict[str, Extent] = {}
         self._begin()
 
     def maybe(self, names: Sequence[str]) -> set[str]:
@@ -69,13 +61,8 @@ class Known:
             return set(names)
         return {names[place] for place in filter_.has(hashes).nonzero()[0].tolist()}
 
-    def extent(self, name: str) -> Extent | None:
-        """The first and last time of the rows that hold the name, when it was written lately; else None."""
-        return self._recent.get(name) or self._older.get(name)
-
-    def add(self, names: Sequence[str], times: Sequence[int]) -> None:
-        """New names, with the times of their rows: all that the next commit will bring, none of them committed yet.
-        Knowing too much is harmless."""
+    def add(self, names: Sequence[str]) -> None:
+        """All names that the next commit will bring, none of them committed yet. Knowing too much is harmless."""
         if not names:
             return
         if self._filter is not None and self._filter.is_full and self._builder is None:
@@ -85,15 +72,6 @@ class Known:
             for filter_ in (self._filter, self._next):
                 if filter_ is not None:
                     filter_.add(hashes)
-        self._recent.update(zip(names, zip(times, times, strict=True), strict=True))
-        self._age()
-
-    def remember(self, names: Iterable[str], at: int) -> None:
-        """A row with these names stands at this time. A second name may be several rows': all of them count."""
-        for name in names:
-            low, high = self.extent(name) or (at, at)
-            self._recent[name] = (min(low, at), max(high, at))
-        self._age()
 
     def settle(self) -> None:
         """Waits until the filter stands."""
@@ -104,10 +82,6 @@ class Known:
     def close(self) -> None:
         self._is_closed = True
         self.settle()
-
-    def _age(self) -> None:
-        if len(self._recent) > RECENT_MAX:
-            self._older, self._recent = self._recent, {}
 
     def _begin(self) -> None:
         """From the table itself: what is added from now on reaches the new filter, what is committed by now is read."""

@@ -5,10 +5,9 @@
                      ▼
               look it up ──▶ join in memory with what is stored (`activity/merge.py`) ──▶ write what changed
 
-An id may come again at any time, in any session, from any source, and must be found; but most are new, and most others
-were written a moment ago. `known.py` tells which, so that the cost of a batch does not grow with the table: new ones are
-not looked for, others first where they likely stand: at the time of the row if it was written lately, else around
-their own time. What is not found there is looked for everywhere.
+An id may come again at any time, in any session, from any source, and must be found; but most are new (`known.py` is
+certain of it), and most others were written a moment ago (`recent.py` has them). The rest is looked for around its own
+time, and what is not found there everywhere, so that the cost of a batch does not grow with the table.
 
 Fresh rows are nearly all there are, and nearly all the cost. Their features stay the JSON text they came as, and go to
 DuckDB column by column as Arrow arrays. Keys without a value are left out, which halves the VARIANT, but for the first row
@@ -25,8 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import msgspec
@@ -37,13 +35,14 @@ from cdesk.activity.resolution import Rules
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.duckdb import columns
-from cdesk.warehouse.duckdb.known import Extent, Known
+from cdesk.warehouse.duckdb.known import Known
+from cdesk.warehouse.duckdb.recent import Observations, Recent, Stored
 from cdesk.warehouse.warehouse import STREAM, Merged
 
 ALIASED = frozenset({"claude_responded", "user_asked", "message_injected"})
 """Activities that sources know by different names."""
 
-NEAR = timedelta(hours=1)
+NEAR = timedelta(minutes=2)
 """How far from its own time a known fact is looked for first."""
 RANGES_MAX = 4
 """Ranges of time looked through one by one; more are looked through as one."""
@@ -51,7 +50,7 @@ RANGES_MAX = 4
 _READ_COLUMNS = """
 activity_id::VARCHAR, epoch_us(ts), coalesce(_told_customer, customer), anonymous_customer_id, activity,
 feature_json::JSON::VARCHAR, revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
-_first_seq, activity_occurrence, epoch_us(activity_repeated_at)"""
+_first_seq, customer, activity_occurrence, epoch_us(activity_repeated_at)"""
 _IN_RANGE = "ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)"
 _IDS = "(SELECT unnest($ids::UUID[]))"
 _KNOWN = f"SELECT {_READ_COLUMNS} FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
@@ -59,38 +58,20 @@ _ALIASED = f"""SELECT {_READ_COLUMNS} FROM {STREAM}
  WHERE {_IN_RANGE} AND activity IN ({", ".join(f"'{name}'" for name in sorted(ALIASED))})
    AND (_also_id IN {_IDS} OR _also_id_2 IN {_IDS})"""
 _DELETE = f"DELETE FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
-_BEFORE = (
-    "activity_id", "ts", "customer", "anonymous_customer_id", "activity", "feature_json", "revenue_impact", "link",
-    "_org_id", "_session_id", "_source", "_first_seq", "_project_path", "_model", "_speed", "_is_counted",
-    "_prompt_tokens", "_completion_tokens", "_cache_creation_5m_tokens", "_cache_creation_1h_tokens",
-    "_cache_read_tokens",
-)  # fmt: skip
-KEEP_BEFORE = f"""INSERT INTO _STREAM_BEFORE (_replaced_seq, {", ".join(_BEFORE)})
-SELECT $seq, {", ".join(_BEFORE)} FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"""
+_IS_WATCHED = "SELECT 1 FROM _STREAM_OFFSETS LIMIT 1"
 _LAST_SEQ = f"""
 SELECT greatest(coalesce((SELECT max(_seq) FROM {STREAM}), 0), coalesce((SELECT max(_replaced_seq) FROM _STREAM_BEFORE), 0),
                 coalesce((SELECT max(seq) FROM _STREAM_OFFSETS), 0))"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Extent: TypeAlias = tuple[int, int]
+"""First and last time, in microseconds since 1970."""
+
 _EVER: Extent = (
     columns.microseconds(datetime.min.replace(tzinfo=UTC)),
     columns.microseconds(datetime.max.replace(tzinfo=UTC)),
 )
 _NEAR_US = NEAR // timedelta(microseconds=1)
-
-Observations = dict[str, Activity]  # by source
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A row as it stands, what each source said behind it, and what it keeps when it is written anew."""
-
-    row: Activity
-    seen: Observations
-    ts: int
-    first_seq: int
-    occurrence: int | None
-    repeated_at: int | None
 
 
 @dataclass(slots=True)
@@ -98,12 +79,12 @@ class _Fact:
     """What is known of one fact: its stored row if any, and each source's observation, then and now."""
 
     name: str
-    stored: _Stored | None = None
+    stored: Stored | None = None
     seen_before: Observations = field(default_factory=dict)
     seen: Observations = field(default_factory=dict)
 
     def add(self, activity: Activity) -> None:
-        seen, known = _without_nulls(activity), self.seen.get(activity.source)
+        seen, known = activity.without_nulls(), self.seen.get(activity.source)
         if known is not None:
             ids = (known.activity_id, seen.activity_id)
             seen = join(known, seen)
@@ -128,10 +109,15 @@ class Merger:
         self._rules = rules
         self.seq = int(connection.execute(_LAST_SEQ).fetchall()[0][0])
         """Number of the last commit that wrote the stream."""
+        self._recent = Recent()
 
     @cached_property
     def _known(self) -> Known:
         return Known(self._connection, STREAM, ("activity_id", "_also_id", "_also_id_2"))
+
+    def forget(self) -> None:
+        """Somebody else has changed rows."""
+        self._recent.forget()
 
     def close(self) -> None:
         if "_known" in self.__dict__:
@@ -161,34 +147,34 @@ class Merger:
 
     # -- looking up ------------------------------------------------------------------------------------------------
 
-    def _stored(self, activities: Sequence[Activity | RawActivity], maybe: set[str]) -> dict[str, _Stored]:
-        """Rows that hold any of the names: looked for where they likely stand, then everywhere."""
+    def _stored(self, activities: Sequence[Activity | RawActivity], maybe: set[str]) -> dict[str, Stored]:
+        """Rows that hold any of the names: written lately, else looked for around their own time, else everywhere."""
         if not maybe:
             return {}
-        wanted: dict[str, Extent] = {}
-        elsewhere: set[str] = set()
+        found: dict[str, Stored] = {}
+        near: dict[str, Extent] = {}
+        shared: set[str] = set()
         nameable: set[str] = set()
         for activity in activities:
             for name in maybe.intersection(activity.names):
-                extent = self._known.extent(name)
-                if extent is None:
-                    elsewhere.add(name)
-                    extent = _near(columns.microseconds(activity.ts))
-                wanted[name] = _hull(extent, wanted.get(name, extent))
                 if activity.activity in ALIASED:
                     nameable.add(name)
-        found: dict[str, _Stored] = {}
-        for low, high, names in _ranges(wanted):
+                if (recent := self._recent.get(name)) is not None:
+                    found[recent.row.activity_id] = recent
+                elif self._recent.knows(name):
+                    shared.add(name)
+                else:
+                    extent = _near(columns.microseconds(activity.ts))
+                    near[name] = _hull(extent, near.get(name, extent))
+        for low, high, names in _ranges(near):
             found |= self._look(names, nameable, low, high)
-        missing = elsewhere.difference(*(stored.row.names for stored in found.values()))
+        missing = shared | set(near).difference(*(stored.row.names for stored in found.values()))
         if missing:
             found |= self._look(missing, nameable, *_EVER)
-        for stored in found.values():
-            self._known.remember(stored.row.names, stored.ts)
         return found
 
-    def _look(self, names: set[str], nameable: set[str], low: int, high: int) -> dict[str, _Stored]:
-        found: dict[str, _Stored] = {}
+    def _look(self, names: set[str], nameable: set[str], low: int, high: int) -> dict[str, Stored]:
+        found: dict[str, Stored] = {}
         for statement, wanted in ((_KNOWN, names), (_ALIASED, names & nameable)):
             if wanted:
                 values = {"ids": list(wanted), "low": low, "high": high}
@@ -210,52 +196,54 @@ class Merger:
                 continue
             else:
                 updated += 1
-            rows.append(_Row(row, fact.seen, fact.stored))
+            [shown] = self._shown([row])
+            rows.append(_Row(row, shown, fact.seen, fact.stored))
         return rows, Merged(inserted, updated, unchanged)
 
-    def _write(self, fresh: list[RawActivity], rows: list[_Row], absorbed: list[_Stored]) -> None:
+    def _write(self, fresh: list[RawActivity], rows: list[_Row], absorbed: list[Stored]) -> None:
         if not fresh and not rows and not absorbed:
             return
-        replaced = {stored.row.activity_id: (stored.ts, stored.ts) for stored in absorbed}
-        replaced |= {row.stored.row.activity_id: (row.stored.ts, row.stored.ts) for row in rows if row.stored}
         seq = self.seq + 1
-        batch = self._batch(fresh, rows, seq)
+        times = [columns.microseconds(activity.ts) for activity in fresh]
+        shown = self._shown(fresh)
+        self._known.add([name for a in fresh for name in a.names] + [name for r in rows for name in r.activity.names])
+        replaced = absorbed + [row.stored for row in rows if row.stored is not None]
+        batch = self._batch(fresh, times, shown, rows, seq)
         self._connection.execute("BEGIN")
         try:
-            for low, high, ids in _ranges(replaced):
-                values = {"ids": list(ids), "low": low, "high": high}
-                self._connection.execute(KEEP_BEFORE, {**values, "seq": seq})
-                self._connection.execute(_DELETE, values)
+            if replaced:
+                self._replace(replaced, seq)
             if batch:
-                self._insert(batch)
+                self._insert(*columns.insert(batch))
             self._connection.execute("COMMIT")
-            self.seq = seq
         except BaseException:
             with suppress(duckdb.Error):  # a commit that failed has ended its transaction itself
                 self._connection.execute("ROLLBACK")
             raise
+        self.seq = seq
+        self._recent.drop(replaced)
+        self._recent.put_fresh(list(zip(fresh, times, shown, strict=True)), seq)
+        self._recent.put(row.written(seq) for row in rows)
 
-    def _batch(self, fresh: list[RawActivity], rows: list[_Row], seq: int) -> columns.Batch:
-        ingested_at = columns.microseconds(self._clock.now())
-        times = [columns.microseconds(activity.ts) for activity in fresh]
-        self._know(
-            chain(zip(fresh, times, strict=True), ((r.activity, columns.microseconds(r.activity.ts)) for r in rows))
-        )
+    def _shown(self, activities: Sequence[Columns]) -> list[str | None]:
         rules = self._rules()
-        encoded = columns.of_rows([_encoded(row, ingested_at, seq, rules) for row in rows])
-        return columns.together(columns.of_fresh(fresh, times, ingested_at, seq, rules) if fresh else {}, encoded)
+        return [rules.shown(a) for a in activities] if rules else [a.customer for a in activities]
 
-    def _know(self, rows: Iterable[tuple[Columns, int]]) -> None:
-        """All of a batch at once: a filter that is built anew reads the table, where none of them is yet."""
-        names: list[str] = []
-        times: list[int] = []
-        for row, ts in rows:
-            names += row.names
-            times += [ts] * len(row.names)
-        self._known.add(names, times)
+    def _replace(self, replaced: list[Stored], seq: int) -> None:
+        """Takes rows out; as they stood they are kept for consumers of changes, if there are any."""
+        if self._connection.execute(_IS_WATCHED).fetchall():
+            self._insert(*columns.insert_before([_before(stored, seq) for stored in replaced]))
+        for low, high, ids in _ranges({stored.row.activity_id: (stored.ts, stored.ts) for stored in replaced}):
+            self._connection.execute(_DELETE, {"ids": list(ids), "low": low, "high": high})
 
-    def _insert(self, batch: columns.Batch) -> None:
-        statement, source = columns.insert(batch)
+    def _batch(
+        self, fresh: list[RawActivity], times: list[int], shown: list[str | None], rows: list[_Row], seq: int
+    ) -> columns.Batch:
+        ingested_at = columns.microseconds(self._clock.now())
+        encoded = columns.of_rows([_encoded(row, ingested_at, seq) for row in rows])
+        return columns.together(columns.of_fresh(fresh, times, shown, ingested_at, seq) if fresh else {}, encoded)
+
+    def _insert(self, statement: str, source: object) -> None:
         self._connection.register(columns.SOURCE, source)
         try:
             self._connection.execute(statement)
@@ -269,8 +257,16 @@ class _Row:
     """What is to be written of one fact, and the row that it replaces."""
 
     activity: Activity
+    shown: str | None
     seen: Observations
-    stored: _Stored | None
+    stored: Stored | None
+
+    def written(self, seq: int) -> Stored:
+        """As it stands after the commit of this number."""
+        known = {source: one.without_nulls() for source, one in self.seen.items()}
+        first_seq = self.stored.first_seq if self.stored else seq
+        ts = columns.microseconds(self.activity.ts)
+        return Stored(self.activity.without_nulls(), self.shown, known, ts, first_seq)
 
 
 def _repeated(names: list[str]) -> set[str]:
@@ -312,7 +308,7 @@ def _ranges(wanted: dict[str, Extent]) -> list[tuple[int, int, set[str]]]:
     return [(ranges[0][0], max(high for _, high, _ in ranges), set(wanted))]
 
 
-def _facts(told_now: Iterable[Activity], stored: dict[str, _Stored]) -> tuple[dict[str, _Fact], list[str], set[str]]:
+def _facts(told_now: Iterable[Activity], stored: dict[str, Stored]) -> tuple[dict[str, _Fact], list[str], set[str]]:
     """The batch grouped by fact, under its first name; stored rows that turn out to be another's second name; and
     the facts that the batch is about.
 
@@ -342,7 +338,7 @@ def _facts(told_now: Iterable[Activity], stored: dict[str, _Stored]) -> tuple[di
     return facts, absorbed, told
 
 
-def _first_names(activities: Iterable[Activity], stored: dict[str, _Stored]) -> dict[str, str]:
+def _first_names(activities: Iterable[Activity], stored: dict[str, Stored]) -> dict[str, str]:
     """Second name → first name. Where several facts share a second name, the smallest first name has it."""
     names: dict[str, str] = {}
     for activity in (*activities, *(known.row for known in stored.values())):
@@ -367,27 +363,29 @@ def _same(row: Activity, fact: _Fact) -> bool:
 
 
 def _bare(row: Activity) -> Activity:
-    return _without_nulls(msgspec.structs.replace(row, source="cdesk"))
-
-
-def _without_nulls(activity: Activity) -> Activity:
-    features = activity.feature_json
-    if None not in features.values():
-        return activity
-    known = {name: value for name, value in features.items() if value is not None}
-    return msgspec.structs.replace(activity, feature_json=known)
+    return msgspec.structs.replace(row, source="cdesk").without_nulls()
 
 
 def _packed(seen: Observations) -> str:
     return msgspec.json.encode([seen[source] for source in sorted(seen)], order="deterministic").decode()
 
 
+def _before(stored: Stored, seq: int) -> tuple[Any, ...]:
+    """Values in the order of `columns.BEFORE`."""
+    row, hot = stored.row, columns.hot(stored.row.feature_json)
+    return (
+        seq, row.activity_id, stored.ts, stored.shown, row.anonymous_customer_id, row.activity,
+        columns.encoded(row.feature_json), row.revenue_impact, row.link, row.org_id, row.session_id,
+        ",".join(sorted(stored.seen)), stored.first_seq, *(getattr(hot, name) for name in hot.__struct_fields__),
+    )  # fmt: skip
+
+
 _observations_decoder = msgspec.json.Decoder(list[Activity])
 
 
-def _decoded(row: tuple[Any, ...]) -> _Stored:
+def _decoded(row: tuple[Any, ...]) -> Stored:
     (activity_id, ts_us, customer, anonymous, activity, features, revenue, link, org, session, source, tag, identity,
-     also, also_2, observations, first_seq, occurrence, repeated_at) = row  # fmt: skip
+     also, also_2, observations, first_seq, shown, occurrence, repeated_at) = row  # fmt: skip
     stored = Activity(
         activity_id=activity_id, ts=_EPOCH + timedelta(microseconds=ts_us), customer=customer,
         anonymous_customer_id=anonymous, activity=activity,
@@ -396,21 +394,20 @@ def _decoded(row: tuple[Any, ...]) -> _Stored:
         identity=identity, also_id=also, also_id_2=also_2,
     )  # fmt: skip
     seen = [stored] if observations is None else _observations_decoder.decode(observations)
-    return _Stored(stored, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
+    return Stored(stored, shown, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
 
 
-def _encoded(row: _Row, ingested_at: int, seq: int, rules: Rules) -> tuple[Any, ...]:
+def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
     """Values in the order of `columns.COLUMNS`."""
     activity, stored = row.activity, row.stored
     sources = sorted(row.seen)
     observations = _packed(row.seen) if len(sources) > 1 else None
     hot = columns.hot(activity.feature_json)
-    shown = rules.shown(activity) if rules else activity.customer
     return (
-        activity.activity_id, columns.microseconds(activity.ts), shown, activity.anonymous_customer_id,
-        activity.activity, columns.encoded(_without_nulls(activity).feature_json), activity.revenue_impact, activity.link,
+        activity.activity_id, columns.microseconds(activity.ts), row.shown, activity.anonymous_customer_id,
+        activity.activity, columns.encoded(activity.without_nulls().feature_json), activity.revenue_impact, activity.link,
         stored.occurrence if stored else None, stored.repeated_at if stored else None,
         activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
         activity.identity, activity.also_id, activity.also_id_2, observations,
-        *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, shown), seq, stored.first_seq if stored else seq,
+        *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,
     )  # fmt: skip

@@ -61,6 +61,7 @@ class DuckDBWarehouse:
                 yield self._merger.seq + 1
                 self._connection.execute("COMMIT")
                 self._merger.seq += 1
+                self._merger.forget()
             except BaseException:
                 _quietly(lambda: self._connection.execute("ROLLBACK"))
                 raise
