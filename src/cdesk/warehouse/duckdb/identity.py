@@ -4,8 +4,8 @@
                                                   └──▶ rewrite: rows whose customer is not the one to show
 
 A rewriting walks through time in chunks of about CHUNK_ROWS rows to change; each chunk is a commit of its own, with a
-number of its own, and for who follows changes the rows as they were in `_STREAM_BEFORE`. It looks for rows that are not shown as they should be,
-so one that was cut short is simply run again.
+number of its own, and for who follows changes the rows as they were in `_STREAM_BEFORE`. It looks for rows that are not
+shown as they should be, so one that was cut short is simply run again.
 """
 
 from __future__ import annotations
