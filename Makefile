@@ -46,7 +46,8 @@ bench-queue: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/upload.py $(BENCH)
 
 chaos: $(VENV)/.installed-dev
-	CDESK_KILLS=200 $(BIN)/python -m pytest tests/chaos -s
+	CDESK_KILLS=200 CDESK_SERVICE_KILLS=20 CDESK_STARTS_AT_ONCE=10 CDESK_INJECTION_REACH=6 CDESK_FULL_DISKS=3 \
+	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 $(BIN)/python -m pytest tests/chaos -s -rs
 
 # A wheel, installed alone into a fresh environment, must run.
 wheel: $(VENV)/.installed-dev

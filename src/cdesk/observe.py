@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
 def event(level: str, name: str, **fields: object) -> None:
-    """Tells one happening. The logging library is heavy and imported only when something happens."""
+    """Tells one happening. The logging library is heavy and imported only when something happens.
+
+    A log that cannot be written (the disk is full) stops nobody: what it would tell about goes on."""
     import structlog
 
-    getattr(structlog.get_logger(), level)(name, **fields)
+    with suppress(OSError):
+        getattr(structlog.get_logger(), level)(name, **fields)
 
 
 def log_to(stream_path: Path | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,27 @@ def write(folder: Path, number: int, data: bytes) -> Path:
     path = folder / f"{STARTED_NS + number:020d}-00000000.ndjson"
     path.write_bytes(data)
     return path
+
+
+# -- a disk that fails ---------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_cannot_be_read_is_a_queue_error(
+    folder: Path, dead: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says so and can be tried again, whatever it was that failed; nothing has moved meanwhile."""
+    Writer(folder).append([line(1)])
+    reader = Reader(folder, "warehouse", dead)
+    for act in ("open", "glob", "stat"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, act, _fails)
+            with pytest.raises(QueueError, match=r"Input/output error\."):
+                reader.commit(reader.read())
+    assert drained(reader) == [line(1)]
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 # -- where reading goes on -----------------------------------------------------------------------------------------

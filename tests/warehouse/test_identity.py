@@ -60,7 +60,7 @@ class Table:
 
     def restart(self) -> None:
         """As after a restart of the process: what is not in the file is gone."""
-        self.identities = Identities(self.connection, self._commit, CLOCK)
+        self.identities = Identities(lambda: self.connection, self._commit, CLOCK)
         self.merger = Merger(self.connection, CLOCK, lambda: self.identities.rules)
         self.desk = IdentityDesk(self.identities, clock=CLOCK)
 

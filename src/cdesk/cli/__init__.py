@@ -43,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: str, arguments: list[str]) -> int:
+    import errno
     import os
 
     from cdesk.errors import CdeskError
@@ -56,6 +57,11 @@ def _run(command: str, arguments: list[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"cdesk {command}: no space left. Free some disk space.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("", file=sys.stderr)

@@ -93,11 +93,11 @@ def running(home: Home) -> ServiceRecord | None:
         os.kill(record.pid, 0)
     except (OSError, msgspec.DecodeError):
         return None
-    return record if _is_ours(record.pid) else None
+    return record if record.pid != os.getpid() and _is_ours(record.pid) else None
 
 
 def _is_ours(pid: int) -> bool:
-    """After a crash the pid may be somebody else's by now."""
+    """After a crash the pid may be somebody else's by now; in a container, even that of who asks."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
             return b"cdesk" in file.read()

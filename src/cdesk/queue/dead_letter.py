@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.queue.disk import Disk
+from cdesk.queue.disk import Disk, translated
 
 LINE_KEPT_BYTES = 65_536
 LETTERS_BYTES_MAX = 256 * 1024 * 1024
@@ -55,6 +55,11 @@ class DeadLetters:
         return self.put_all([letter]) == 1
 
     def put_all(self, letters: list[DeadLetter]) -> int:
+        """How many are new. Raises QueueError; then none was put."""
+        with translated("keep dead letters"):
+            return self._put(letters)
+
+    def _put(self, letters: list[DeadLetter]) -> int:
         known = self._load()
         fresh: dict[str, bytes] = {}
         for letter in letters:

@@ -18,14 +18,14 @@ class Disk:
     """The real disk. Every method raises QueueError, or QueueFull when there is no room."""
 
     def folder(self, path: Path) -> None:
-        with _translated(f"create {path}"):
+        with translated(f"create {path}"):
             path.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
 
     def create(self, path: Path) -> int:
         """A new file, locked by this process for as long as the descriptor is open; its name is durable.
 
         It is locked before it gets its name: a reader that found it unowned would take its writer for dead."""
-        with _translated(f"create {path}"):
+        with translated(f"create {path}"):
             beside = path.with_name(path.name + ".new")
             handle = os.open(beside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
             made = [beside]
@@ -44,21 +44,21 @@ class Disk:
 
     def open(self, path: Path) -> int:
         """A file to append to, made where it is missing; not locked."""
-        with _translated(f"open {path}"):
+        with translated(f"open {path}"):
             return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
     def append(self, handle: int, data: bytes) -> None:
-        with _translated("append to the queue"):
+        with translated("append to the queue"):
             view = memoryview(data)
             while view:
                 view = view[os.write(handle, view) :]
 
     def sync(self, handle: int) -> None:
-        with _translated("sync the queue"):
+        with translated("sync the queue"):
             _flush(handle)
 
     def truncate(self, handle: int, size: int) -> None:
-        with _translated("mend the queue"):
+        with translated("mend the queue"):
             os.ftruncate(handle, size)
 
     def close(self, handle: int) -> None:
@@ -66,7 +66,7 @@ class Disk:
 
     def replace(self, path: Path, data: bytes) -> None:
         """The whole file changes at once, durably, or not at all."""
-        with _translated(f"write {path}"):
+        with translated(f"write {path}"):
             beside = path.with_name(path.name + ".new")
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
             try:
@@ -78,11 +78,11 @@ class Disk:
             self.sync_folder(path.parent)
 
     def remove(self, path: Path) -> None:
-        with _translated(f"remove {path}"):
+        with translated(f"remove {path}"):
             path.unlink(missing_ok=True)
 
     def sync_folder(self, folder: Path) -> None:
-        with _translated(f"sync {folder}"):
+        with translated(f"sync {folder}"):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(handle)
@@ -91,7 +91,7 @@ class Disk:
 
     def is_owned(self, path: Path) -> bool:
         """Whether a living process still holds the file open for appending."""
-        with _translated(f"look at {path}"):
+        with translated(f"look at {path}"):
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -113,7 +113,7 @@ def _flush(handle: int) -> None:
         os.fdatasync(handle)
 
 
-class _translated:
+class translated:
     """Turns an OSError into the queue's own failure, once, at the wall."""
 
     def __init__(self, act: str) -> None:
@@ -131,5 +131,6 @@ class _translated:
 
 
 def segments(folder: Path) -> Iterator[Path]:
-    """Queue segments, oldest first."""
-    return iter(sorted(folder.glob("[0-9]*-*.ndjson")))
+    """Queue segments, oldest first. Raises QueueError."""
+    with translated(f"list {folder}"):
+        return iter(sorted(folder.glob("[0-9]*-*.ndjson")))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from cdesk.queue.disk import Disk
+from cdesk.queue.disk import Disk, translated
 
 
 class Offsets:
@@ -36,7 +36,8 @@ class Offsets:
 
 
 def _load(path: Path) -> dict[str, int]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Annotated[int, msgspec.Meta(ge=0)]])
-    except (FileNotFoundError, ValueError):
-        return {}
+    with translated(f"read {path}"):
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Annotated[int, msgspec.Meta(ge=0)]])
+        except (FileNotFoundError, ValueError):
+            return {}

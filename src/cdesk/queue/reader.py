@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdesk.activity.codec import BadLine, check, is_whole
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
-from cdesk.queue.disk import Disk, segments
+from cdesk.queue.disk import Disk, segments, translated
 from cdesk.queue.offsets import Offsets
 
 LINE_BYTES_FIRST = 2_048
@@ -65,9 +65,13 @@ class Reader:
     def read(
         self, bytes_max: int = 8 * 1024 * 1024, lines_max: int = 5_000, *, after: Delivery | None = None
     ) -> Delivery:
-        """The next lines, oldest first; empty when there are none. Nothing is lost until `commit`.
+        """The next lines, oldest first; empty when there are none. Nothing is lost until `commit`. Raises QueueError.
 
         after: a delivery not yet committed, to read on behind it."""
+        with translated("read the queue"):
+            return self._next(bytes_max, lines_max, after)
+
+    def _next(self, bytes_max: int, lines_max: int, after: Delivery | None) -> Delivery:
         if not self._is_announced:
             self._offsets.announce()
             self._is_announced = True
@@ -101,6 +105,10 @@ class Reader:
 
     def commit(self, delivery: Delivery) -> None:
         """The consumer has made these lines its own: remember that, and delete segments that are done."""
+        with translated("mark what was read"):
+            self._commit(delivery)
+
+    def _commit(self, delivery: Delivery) -> None:
         if delivery.offsets:
             at = {**self._at, **delivery.offsets}
             self._offsets.save(at)

@@ -34,6 +34,8 @@ GATHER_SECONDS = 0.12
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 0.2
 RETRY_SECONDS_MAX = 10.0
+RETRY_LINES_MIN = 100
+"""A batch that failed is tried again with half as many lines: a nearly full disk may have room for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Uploader:
                 continue
             begun = time.monotonic()
             try:
-                moved = self.step(lines_max)
+                moved = self.step(max(lines_max >> failures, RETRY_LINES_MIN))
                 failures = 0
             except (WarehouseError, QueueError) as error:
                 on_error(error if isinstance(error, WarehouseError) else WarehouseError(error.message, error.hint))

@@ -98,14 +98,14 @@ _BEFORE_COLUMNS = "SELECT column_name FROM duckdb_columns() WHERE table_name = '
 class Identities:
     """The operations of one warehouse, in the order in which they were said, and the rules that follow from them.
 
-    Every row is written by `rules` as they are in that moment. Whoever operates does so one at a time.
+    `connection`: the one that is open now. Every row is written by `rules` as they are in that moment. Whoever operates does so one at a time.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, commit: Commit, clock: Clock) -> None:
+    def __init__(self, connection: Callable[[], duckdb.DuckDBPyConnection], commit: Commit, clock: Clock) -> None:
         self._connection = connection
         self._commit = commit
         self._clock = clock
-        self._follow(_operations(connection))
+        self._follow(_operations(connection()))
 
     def record(self, operation: IdentityOperation) -> None:
         """Puts the operation on record, or a new state of one, and its rules into force."""
@@ -113,8 +113,8 @@ class Identities:
         others = [known for known in before if known.number != operation.number]
         try:
             with self._commit():
-                self._connection.execute(_FORGET, {"number": operation.number})
-                self._connection.execute(_RECORD, _values(operation))
+                self._connection().execute(_FORGET, {"number": operation.number})
+                self._connection().execute(_RECORD, _values(operation))
                 self._follow(sorted([*others, operation], key=lambda known: known.number))
         except BaseException:
             self._follow(before)
@@ -157,15 +157,15 @@ class Identities:
         extent = {"low": low, "high": high}
         now = _microseconds(self._clock.now())
         with self._commit() as seq:
-            self._connection.execute(_CHUNK, _bound(self.rules) | extent)
-            self._connection.execute(self._keep_before(), {**extent, "seq": seq})
-            [[rows]] = self._connection.execute(_REWRITE, {**extent, "seq": seq, "now": now}).fetchall()
-            self._connection.execute(_END_CHUNK)
+            self._connection().execute(_CHUNK, _bound(self.rules) | extent)
+            self._connection().execute(self._keep_before(), {**extent, "seq": seq})
+            [[rows]] = self._connection().execute(_REWRITE, {**extent, "seq": seq, "now": now}).fetchall()
+            self._connection().execute(_END_CHUNK)
         return int(rows)
 
     def _keep_before(self) -> str:
         """Whatever the table of replaced rows keeps of a row, if anybody follows changes."""
-        names = [name for (name,) in self._connection.execute(_BEFORE_COLUMNS).fetchall()]
+        names = [name for (name,) in self._connection().execute(_BEFORE_COLUMNS).fetchall()]
         kept = ", ".join("$seq" if name == "_replaced_seq" else name for name in names)
         return f"INSERT INTO _STREAM_BEFORE ({', '.join(names)}) SELECT {kept} FROM {STREAM} WHERE {_IN_CHUNK}"
 
@@ -179,7 +179,7 @@ class Identities:
 
     def _read(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         try:
-            with self._connection.cursor() as cursor:
+            with self._connection().cursor() as cursor:
                 return cursor.execute(sql, values).fetchall()
         except duckdb.Error as error:
             raise WarehouseError(str(error).strip().splitlines()[0]) from error

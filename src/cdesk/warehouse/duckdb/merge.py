@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain, compress
 from typing import Any, TypeAlias
 
 import duckdb
@@ -128,6 +129,10 @@ class Merger:
             return Merged()
         try:
             return self._merge(activities)
+        except duckdb.OutOfMemoryException as error:
+            if len(activities) > 1:
+                raise  # half of them may fit
+            raise WarehouseUnready(f"no memory for one activity: {str(error).splitlines()[0]}.") from error
         except _NOT_THE_DATA as error:
             raise WarehouseUnready(
                 f"the warehouse cannot write now: {str(error).splitlines()[0]}.",
@@ -135,15 +140,17 @@ class Merger:
             ) from error
 
     def _merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
-        names = [name for activity in activities for name in activity.names]
+        names_of = [activity.names for activity in activities]
+        names = [name for names in names_of for name in names]
         stored = self._stored(activities, self._known.maybe(names))
         taken = _repeated(names).union(*(found.row.names for found in stored.values()))
-        fresh = [a for a in activities if taken.isdisjoint(a.names)] if taken else activities
-        told = [a for a in activities if not taken.isdisjoint(a.names)] if taken else []
+        is_fresh = list(map(taken.isdisjoint, names_of))
+        fresh = _Fresh(list(map(_raw, compress(activities, is_fresh))), list(compress(names_of, is_fresh)))
+        told = [activity for activity, new in zip(activities, is_fresh, strict=True) if not new]
         facts, absorbed, about = _facts(map(_whole, told), stored)
         rows, merged = self._changed(facts, about)
-        self._write(list(map(_raw, fresh)), rows, [stored[name] for name in absorbed])
-        return merged + Merged(inserted=len(fresh))
+        self._write(fresh, rows, [stored[name] for name in absorbed])
+        return merged + Merged(inserted=len(fresh.rows))
 
     # -- looking up ------------------------------------------------------------------------------------------------
 
@@ -200,15 +207,15 @@ class Merger:
             rows.append(_Row(row, shown, fact.seen, fact.stored))
         return rows, Merged(inserted, updated, unchanged)
 
-    def _write(self, fresh: list[RawActivity], rows: list[_Row], absorbed: list[Stored]) -> None:
-        if not fresh and not rows and not absorbed:
+    def _write(self, fresh: _Fresh, rows: list[_Row], absorbed: list[Stored]) -> None:
+        if not fresh.rows and not rows and not absorbed:
             return
         seq = self.seq + 1
-        times = [columns.microseconds(activity.ts) for activity in fresh]
-        shown = self._shown(fresh)
-        self._known.add([name for a in fresh for name in a.names] + [name for r in rows for name in r.activity.names])
+        times = [columns.microseconds(row.ts) for row in fresh.rows]
+        shown = self._shown(fresh.rows)
+        self._known.add([*chain.from_iterable(fresh.names), *(name for row in rows for name in row.activity.names)])
         replaced = absorbed + [row.stored for row in rows if row.stored is not None]
-        batch = self._batch(fresh, times, shown, rows, seq)
+        batch = self._batch(fresh.rows, times, shown, rows, seq)
         self._connection.execute("BEGIN")
         try:
             if replaced:
@@ -222,7 +229,7 @@ class Merger:
             raise
         self.seq = seq
         self._recent.drop(replaced)
-        self._recent.put_fresh(list(zip(fresh, times, shown, strict=True)), seq)
+        self._recent.put_fresh(fresh.rows, fresh.names, times, shown, seq)
         self._recent.put(row.written(seq) for row in rows)
 
     def _shown(self, activities: Sequence[Columns]) -> list[str | None]:
@@ -250,6 +257,14 @@ class Merger:
         finally:
             with suppress(duckdb.Error):  # a transaction that failed has taken it along
                 self._connection.unregister(columns.SOURCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """Facts that are certain to be new, and the names of each."""
+
+    rows: list[RawActivity]
+    names: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TypeAlias
 
 from cdesk.activity.model import Activity, RawActivity
@@ -57,10 +58,14 @@ class Recent:
         found = self._young[name] if name in self._young else self._old.get(name)
         return _opened(found) if isinstance(found, tuple) else found
 
-    def put_fresh(self, rows: Sequence[tuple[RawActivity, int, str | None]], seq: int) -> None:
-        """Rows whose names no other row has, each with its time and shown customer, and the number of their commit."""
-        self._young.update((name, (row, ts, shown, seq)) for row, ts, shown in rows for name in row.names)
-        self._count(sum(len(bytes(row.feature_json)) for row, *_ in rows))
+    def put_fresh(
+        self, rows: Sequence[RawActivity], names: Sequence[tuple[str, ...]], times: Sequence[int],
+        shown: Sequence[str | None], seq: int,
+    ) -> None:  # fmt: skip
+        """Rows whose names no other row has, their names, times and shown customers, and the number of their commit."""
+        kept = zip(rows, times, shown, repeat(seq, len(rows)), strict=True)
+        self._young.update((name, row) for row, those in zip(kept, names, strict=True) for name in those)
+        self._count(sum(len(bytes(row.feature_json)) for row in rows))
 
     def put(self, rows: Iterable[Stored]) -> None:
         for stored in rows:

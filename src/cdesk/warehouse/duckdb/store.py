@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +16,7 @@ import duckdb
 
 from cdesk.activity.model import Activity, RawActivity
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.errors import QueryRefused, WarehouseBusy, WarehouseError
+from cdesk.errors import CdeskError, QueryRefused, WarehouseBusy, WarehouseError, WarehouseUnready
 from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.identity import Identities
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
@@ -26,20 +28,31 @@ FILE_NAME = "warehouse.duckdb"
 MEMORY_LIMIT = "256MB"
 CHECKPOINT_THRESHOLD = "32MB"
 SHREDDING_ROWS_MIN = 30_000
+HEADERS_BYTES = 3 * 4096
+"""What DuckDB writes first of all: a shorter file was never a database."""
 
 
 class DuckDBWarehouse:
-    """Raises WarehouseBusy on opening when another process owns the file."""
+    """Raises WarehouseBusy on opening when another process owns the file.
+
+    A sync that fails makes DuckDB refuse everything from then on; it is opened anew, and what asked may be tried again.
+    """
 
     def __init__(self, folder: Path, *, clock: Clock = SYSTEM_CLOCK, memory_limit: str = MEMORY_LIMIT) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
         self._path = folder / FILE_NAME
-        self._connection = _open(self._path, folder / "spill", memory_limit)
-        self._path.chmod(0o600)
+        self._memory_limit = memory_limit
         self._writing = threading.Lock()
-        deploy.apply(self._connection)
-        self.identities = Identities(self._connection, self.commit, clock)
+        self._is_closed = False
+        self._open()
+        self.identities = Identities(lambda: self._connection, self.commit, clock)
+
+    def _open(self) -> None:
+        self._connection = _connected(self._path, self._path.parent / "spill", self._memory_limit)
+        self._path.chmod(0o600)
+        with _translated():
+            deploy.apply(self._connection)
 
     @cached_property
     def _merger(self) -> Merger:
@@ -49,13 +62,13 @@ class DuckDBWarehouse:
         return Merger(self._connection, self._clock, lambda: self.identities.rules)
 
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
-        with self._writing, _translated():
+        with self._healing(), self._writing, _translated():
             return self._merger.merge(activities)
 
     @contextmanager
     def commit(self) -> Iterator[int]:
         """One transaction as the only writer, and its number; what it writes into the stream bears that as `_seq`."""
-        with self._writing, _translated():
+        with self._healing(), self._writing, _translated():
             self._connection.execute("BEGIN")
             try:
                 yield self._merger.seq + 1
@@ -67,7 +80,7 @@ class DuckDBWarehouse:
                 raise
 
     def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
-        with self._connection.cursor() as cursor, _translated():
+        with self._healing(), _translated(), self._connection.cursor() as cursor:
             return _fetch(cursor.execute(sql, list(parameters)), "", rows_max)
 
     def ask(self, sql: str, *, query_id: str, rows_max: int, seconds_max: float) -> Answer:
@@ -102,7 +115,7 @@ class DuckDBWarehouse:
 
     def compact(self) -> None:
         """Puts small row groups together and stores VARIANTs key by key, which large tables read faster."""
-        with self._writing, _translated():
+        with self._healing(), self._writing, _translated():
             self._connection.execute("SET max_vacuum_tasks = 100")
             self._connection.execute(f"SET variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
             try:
@@ -114,9 +127,36 @@ class DuckDBWarehouse:
 
     def close(self) -> None:
         with self._writing:
-            if "_merger" in self.__dict__:
-                self._merger.close()
+            self._is_closed = True
+            self._close_merger()
             self._connection.close()
+
+    def _close_merger(self) -> None:
+        merger = self.__dict__.pop("_merger", None)
+        if merger is not None:
+            merger.close()
+
+    @contextmanager
+    def _healing(self) -> Iterator[None]:
+        """Raises what it is given; when DuckDB has given up, the next try meets a database opened anew."""
+        connection = self._connection
+        try:
+            yield
+        except WarehouseError as error:
+            if _has_given_up(error):
+                with suppress(CdeskError, duckdb.Error, OSError):
+                    self._reopen(connection)
+            raise
+
+    def _reopen(self, broken: duckdb.DuckDBPyConnection) -> None:
+        """What DuckDB committed is in its log; what it may only have in memory is written out before anyone relies on it."""
+        with self._writing:
+            if self._is_closed or self._connection is not broken:
+                return
+            self._close_merger()
+            broken.close()
+            self._open()
+            self._connection.execute("CHECKPOINT")
 
     def _log(
         self, query_id: str, sql: str, started: datetime, *, rows: int | None = None, error: str | None = None
@@ -144,31 +184,58 @@ class DuckDBWarehouse:
             )
 
 
-def _open(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _connected(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     try:
-        connection = duckdb.connect(
-            str(path),
-            config={
-                "memory_limit": memory_limit,
-                "temp_directory": str(spill),
-                "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-                "preserve_insertion_order": "false",
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "variant_minimum_shredding_size": "-1",  # shredding makes a checkpoint five times longer: see compact
-                "max_vacuum_tasks": "0",  # a checkpoint that rewrites row groups stalls commits for seconds
-            },
-        )
-        connection.execute("SET enable_external_access = false")
-        return connection
+        with _alone(path.parent):
+            _remove_unborn(path)
+            return _connect(path, spill, memory_limit)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise WarehouseBusy(
                 f"another process is using {path}.", "Wait for it to end, or ask it: `cdesk status`."
             ) from None
-        raise WarehouseError(f"cannot open {path}: {_first_line(error)}") from None
+        raise WarehouseUnready(f"cannot open {path}: {_first_line(error)}.", "See that there is disk space.") from None
     except duckdb.Error as error:
         raise WarehouseError(f"cannot open {path}: {_first_line(error)}") from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time opens the database."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_unborn(path: Path) -> None:
+    """DuckDB does not open a file whose making was cut short, by a full disk or a kill; nothing was ever in it."""
+    with suppress(FileNotFoundError, BlockingIOError, PermissionError):
+        if path.stat().st_size >= HEADERS_BYTES:
+            return
+        with path.open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def _connect(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        str(path),
+        config={
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+            "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "variant_minimum_shredding_size": "-1",  # shredding makes a checkpoint five times longer: see compact
+            "max_vacuum_tasks": "0",  # a checkpoint that rewrites row groups stalls commits for seconds
+        },
+    )
+    connection.execute("SET enable_external_access = false")
+    return connection
 
 
 def _one_select(sql: str) -> str:
@@ -196,6 +263,14 @@ def _blamed(failure: duckdb.Error) -> type[WarehouseError]:
     """Names that do not exist, values that do not convert: the question is wrong, not the warehouse."""
     is_askers = isinstance(failure, duckdb.ProgrammingError | duckdb.DataError | duckdb.NotSupportedError)
     return QueryRefused if is_askers else WarehouseError
+
+
+def _has_given_up(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, duckdb.FatalException | duckdb.ConnectionException):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,91 @@
+"""The database file outlives what happens to it: a birth cut short, a sync that failed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from tests.generated import START
+
+from cdesk.activity.identity import activity_id
+from cdesk.activity.model import Activity
+from cdesk.errors import WarehouseBusy, WarehouseError
+from cdesk.warehouse.duckdb.store import FILE_NAME, HEADERS_BYTES, DuckDBWarehouse
+
+
+def activity(n: int) -> Activity:
+    return Activity(
+        activity_id=activity_id("given", str(n)), ts=START, activity="thing_happened", customer="ada", feature_json={},
+        source="api",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [0, 4_096, HEADERS_BYTES - 1])
+def test_a_file_that_never_became_a_database_is_begun_anew(tmp_path: Path, size: int) -> None:
+    """Whoever made it was killed, or found the disk full."""
+    (tmp_path / FILE_NAME).write_bytes(bytes(size))
+    warehouse = DuckDBWarehouse(tmp_path)
+    assert warehouse.count() == 0
+    warehouse.close()
+
+
+BEING_BORN = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_file_that_somebody_is_making_is_left_alone(tmp_path: Path) -> None:
+    maker = subprocess.Popen(
+        [sys.executable, "-c", BEING_BORN, str(tmp_path / FILE_NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert maker.stdout is not None and maker.stdout.readline() == b"locked\n"
+    with pytest.raises(WarehouseBusy):
+        DuckDBWarehouse(tmp_path)
+    maker.communicate(b"\n")
+    assert (tmp_path / FILE_NAME).exists()
+
+
+class FailedOnce:
+    """A connection that has given up, as DuckDB does after a sync that failed."""
+
+    def __init__(self, real: duckdb.DuckDBPyConnection) -> None:
+        self._real = real
+
+    def execute(self, *_: object) -> None:
+        raise duckdb.FatalException("FATAL Error: fsync failed!")
+
+    def cursor(self) -> None:
+        raise duckdb.FatalException("FATAL Error: database has been invalidated")
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@pytest.mark.parametrize("act", ["merge", "query", "compact"])
+def test_after_duckdb_gave_up_the_next_try_succeeds(tmp_path: Path, deployed: Callable[[Path], Path], act: str) -> None:
+    """It is opened anew; what was committed is there."""
+    warehouse = DuckDBWarehouse(deployed(tmp_path))
+    warehouse.merge([activity(1)])
+    warehouse._connection = warehouse._merger._connection = FailedOnce(warehouse._connection)  # type: ignore[assignment]
+    with pytest.raises(WarehouseError):
+        {"merge": lambda: warehouse.merge([activity(2)]), "query": warehouse.count, "compact": warehouse.compact}[act]()
+    warehouse.merge([activity(1), activity(2)])
+    assert warehouse.count() == 2
+    warehouse.close()
+
+
+def test_a_closed_warehouse_stays_closed(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
+    """A question that comes too late does not open it again."""
+    warehouse = DuckDBWarehouse(deployed(tmp_path))
+    warehouse.close()
+    for _ in range(2):
+        with pytest.raises(WarehouseError):
+            warehouse.count()
