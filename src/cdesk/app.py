@@ -41,6 +41,7 @@ from cdesk.queue.lock import Owned, Owner, OwnerLock
 from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at
 from cdesk.queue.recovery import survey
 from cdesk.queue.refusals import Refusals
+from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
@@ -197,6 +198,7 @@ class App(Producer):
         )  # fmt: skip
         self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
         self.uploader = Uploader(self.reader, self.warehouse, self.dead, self.inspector)
+        self.identity = IdentityDesk(self.warehouse.identities, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
@@ -292,6 +294,7 @@ class App(Producer):
         self.watch.look()
         self._thread("watch", self.watch.run)
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
+        self._thread("identity", self._settle_identity)
         self._thread("spool", lambda: self.spool.run(_tell_queue_error, self.uploader.wake))
 
     @property
@@ -358,6 +361,13 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("error", "incident_untold", task=incident.task, error=str(error))
+
+    def _settle_identity(self) -> None:
+        """What a process that died left half rewritten."""
+        try:
+            self.identity.resume()
+        except WarehouseError as error:
+            _tell_warehouse_error(error)
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"cdesk-{name}", daemon=True)

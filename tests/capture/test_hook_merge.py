@@ -20,7 +20,7 @@ from cdesk.warehouse.duckdb.merge import Merger
 ORDERS = 3
 TABLES = [
     statement
-    for name in ("01_tables.sql", "02_changes.sql")
+    for name in ("01_tables.sql", "02_changes.sql", "06_identity_tables.sql")
     for statement in to_duckdb((deploy.SCHEMA_FOLDER / name).read_text())
 ]
 CURRENT = tuple(name for name in SCENARIOS if not name.startswith("versions/"))

@@ -31,7 +31,7 @@ from cdesk.warehouse.warehouse import STREAM, Merged
 
 TABLES = [
     statement
-    for name in ("01_tables.sql", "02_changes.sql")
+    for name in ("01_tables.sql", "02_changes.sql", "06_identity_tables.sql")
     for statement in to_duckdb((deploy.SCHEMA_FOLDER / name).read_text())
 ]
 ROWS = f"""SELECT * EXCLUDE (_ingested_at, _seq, _first_seq) REPLACE (feature_json::JSON::VARCHAR AS feature_json)

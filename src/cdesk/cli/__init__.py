@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "import": "read every transcript into the warehouse, now",
     "usage": "tokens and dollars by day, week, month, session, project, model, tool or user",
     "sql": "ask the warehouse in SQL (read-only)",
+    "identity": "who did what: link, alias, remove or correct customers, and undo it",
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",
     "drift": "what left the catalog's shape, and what to do about it",

@@ -84,7 +84,7 @@ _KEYS: dict[By, tuple[str, str]] = {
     "session": ("sessionId", "COALESCE(_session_id, '')"),
     "project": ("project", "COALESCE(_project_path, '')"),
     "model": ("model", "COALESCE(_model, '')"),
-    "user": ("user", "customer"),
+    "user": ("user", "COALESCE(customer, anonymous_customer_id)"),
 }
 
 _SQL = """

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cdesk import __version__
+from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported, Replayed
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
@@ -34,6 +35,7 @@ from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
 from cdesk.surface.status import Status
+from cdesk.upkeep.identity import IdentityOutcome, IdentityRequest
 from cdesk.upload.drift import Settled, Told
 
 PATH = "/openapi.json"
@@ -142,6 +144,19 @@ class ImportLine(msgspec.Struct, frozen=True):
     error: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class IdentityProgress(msgspec.Struct, frozen=True):
+    rows: int
+    rows_total: int
+
+
+class IdentityLine(msgspec.Struct, frozen=True):
+    """One of the three; result or error comes once, as the last line."""
+
+    progress: IdentityProgress | msgspec.UnsetType = msgspec.UNSET
+    result: IdentityOutcome | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class LoginLink(msgspec.Struct, frozen=True):
     """path: of a login link, good once and for so many seconds"""
 
@@ -170,6 +185,7 @@ _STRUCTS: tuple[type, ...] = (
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
+    IdentityOperation, IdentityRequest, IdentityLine,
 )  # fmt: skip
 
 
@@ -275,6 +291,15 @@ OPERATIONS: tuple[Operation, ...] = (
                   JSON: {"oneOf": [_of(GivenActivity), {"type": "array", "items": _of(GivenActivity)}]},
                   NDJSON: WORDS,
               }), is_body_required=False, errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("GET", "/v1/identity", "Who did what: every operation, undone ones too.",
+              {200: Body("In the order in which they were said.",
+                         {JSON: {"type": "array", "items": _of(IdentityOperation)}})}),
+    Operation("GET", "/v1/identity/{number:path}", "One operation.",
+              {200: Body("It.", {JSON: _of(IdentityOperation)})}, errors=(400,)),
+    Operation("POST", "/v1/identity", "Says who did what, or takes it back; the same as `cdesk identity`.",
+              {200: Body("Lines of IdentityLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
+              takes=Body("A claim, or the number of an operation to undo.", {JSON: _of(IdentityRequest)}),
+              errors=(400, *_READS)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers, and says nothing back.",
               {200: Body("Taken.", {})}, "ingest",
               Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {

@@ -27,7 +27,8 @@ COLUMNS: dict[str, str] = {
     "_also_id_2": "UUID", "_observations": "VARCHAR",
     "_project_path": "VARCHAR", "_model": "VARCHAR", "_speed": "VARCHAR", "_is_counted": "BOOLEAN",
     "_prompt_tokens": "BIGINT", "_completion_tokens": "BIGINT", "_cache_creation_5m_tokens": "BIGINT",
-    "_cache_creation_1h_tokens": "BIGINT", "_cache_read_tokens": "BIGINT", "_seq": "BIGINT", "_first_seq": "BIGINT",
+    "_cache_creation_1h_tokens": "BIGINT", "_cache_read_tokens": "BIGINT", "_told_customer": "VARCHAR",
+    "_seq": "BIGINT", "_first_seq": "BIGINT",
 }  # fmt: skip
 """Name and DuckDB type."""
 
@@ -70,14 +71,17 @@ def of_rows(rows: Sequence[tuple[Any, ...]]) -> Batch:
     return dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
 
 
-def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: int, seq: int) -> Batch:
+def of_fresh(
+    activities: Sequence[RawActivity], times: list[int], shown: list[str | None], ingested_at: int, seq: int
+) -> Batch:
     """Rows of facts seen for the first time, by one source. Raises msgspec.DecodeError for features that are no object."""
     count = len(activities)
+    told = [a.customer for a in activities]
     hot = [_hot_of(activity.feature_json) for activity in activities]
     return {
         "activity_id": [a.activity_id for a in activities],
         "ts": times,
-        "customer": [a.customer for a in activities],
+        "customer": shown,
         "anonymous_customer_id": [a.anonymous_customer_id for a in activities],
         "activity": [a.activity for a in activities],
         "feature_json": _features(activities),
@@ -104,9 +108,15 @@ def of_fresh(activities: Sequence[RawActivity], times: list[int], ingested_at: i
         "_cache_creation_5m_tokens": [h.cache_creation_5m_tokens for h in hot],
         "_cache_creation_1h_tokens": [h.cache_creation_1h_tokens for h in hot],
         "_cache_read_tokens": [h.cache_read_tokens for h in hot],
+        "_told_customer": list(map(beside, told, shown)),
         "_seq": [seq] * count,
         "_first_seq": [seq] * count,
     }
+
+
+def beside(told: str, shown: str | None) -> str | None:
+    """What `_told_customer` keeps: what was told, where another customer is shown."""
+    return None if told == shown else told
 
 
 def together(first: Batch, second: Batch) -> Batch:

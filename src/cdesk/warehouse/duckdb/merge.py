@@ -32,6 +32,7 @@ import msgspec
 
 from cdesk.activity.merge import fold, join
 from cdesk.activity.model import SCHEMA_VERSION, Activity, Columns, RawActivity
+from cdesk.activity.resolution import Rules
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.duckdb import columns
@@ -48,9 +49,9 @@ RANGES_MAX = 4
 """Ranges of time looked through one by one; more are looked through as one."""
 
 _READ_COLUMNS = """
-activity_id::VARCHAR, epoch_us(ts), customer, anonymous_customer_id, activity, feature_json::JSON::VARCHAR, revenue_impact,
-link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
-_first_seq, activity_occurrence, epoch_us(activity_repeated_at)"""
+activity_id::VARCHAR, epoch_us(ts), coalesce(_told_customer, customer), anonymous_customer_id, activity,
+feature_json::JSON::VARCHAR, revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
+_first_seq, customer, activity_occurrence, epoch_us(activity_repeated_at)"""
 _IN_RANGE = "ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)"
 _IDS = "(SELECT unnest($ids::UUID[]))"
 _KNOWN = f"SELECT {_READ_COLUMNS} FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
@@ -102,11 +103,17 @@ class Merger:
     """One thread at a time. `is_followed`: whether anybody wants to know how replaced rows stood."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, clock: Clock, is_followed: Callable[[], bool] = lambda: False
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        clock: Clock,
+        is_followed: Callable[[], bool] = lambda: False,
+        rules: Callable[[], Rules] = Rules,
     ) -> None:
+        """`rules`: under whom rows are to be shown, as it stands in that moment."""
         self._connection = connection
         self._clock = clock
         self._is_followed = is_followed
+        self._rules = rules
         self.seq = int(connection.execute(_LAST_SEQ).fetchall()[0][0])
         """Number of the last commit that wrote the stream."""
         self._recent = Recent()
@@ -202,7 +209,8 @@ class Merger:
                 continue
             else:
                 updated += 1
-            rows.append(_Row(row, fact.seen, fact.stored))
+            [shown] = self._shown([row])
+            rows.append(_Row(row, shown, fact.seen, fact.stored))
         return rows, Merged(inserted, updated, unchanged)
 
     def _write(self, fresh: _Fresh, rows: list[_Row], absorbed: list[Stored]) -> None:
@@ -210,9 +218,10 @@ class Merger:
             return
         seq = self.seq + 1
         times = [columns.microseconds(row.ts) for row in fresh.rows]
+        shown = self._shown(fresh.rows)
         self._known.add([*chain.from_iterable(fresh.names), *(name for row in rows for name in row.activity.names)])
         replaced = absorbed + [row.stored for row in rows if row.stored is not None]
-        batch = self._batch(fresh.rows, times, rows, seq)
+        batch = self._batch(fresh.rows, times, shown, rows, seq)
         self._connection.execute("BEGIN")
         try:
             if replaced:
@@ -226,8 +235,12 @@ class Merger:
             raise
         self.seq = seq
         self._recent.drop(replaced)
-        self._recent.put_fresh(fresh.rows, fresh.names, times, seq)
+        self._recent.put_fresh(fresh.rows, fresh.names, times, shown, seq)
         self._recent.put(row.written(seq) for row in rows)
+
+    def _shown(self, activities: Sequence[Columns]) -> list[str | None]:
+        rules = self._rules()
+        return [rules.shown(a) for a in activities] if rules else [a.customer for a in activities]
 
     def _replace(self, replaced: list[Stored], seq: int) -> None:
         """Takes rows out; as they stood they are kept for consumers of changes, if there are any."""
@@ -236,10 +249,12 @@ class Merger:
         for low, high, ids in _ranges({stored.row.activity_id: (stored.ts, stored.ts) for stored in replaced}):
             self._connection.execute(_DELETE, {"ids": list(ids), "low": low, "high": high})
 
-    def _batch(self, fresh: list[RawActivity], times: list[int], rows: list[_Row], seq: int) -> columns.Batch:
+    def _batch(
+        self, fresh: list[RawActivity], times: list[int], shown: list[str | None], rows: list[_Row], seq: int
+    ) -> columns.Batch:
         ingested_at = columns.microseconds(self._clock.now())
         encoded = columns.of_rows([_encoded(row, ingested_at, seq) for row in rows])
-        return columns.together(columns.of_fresh(fresh, times, ingested_at, seq) if fresh else {}, encoded)
+        return columns.together(columns.of_fresh(fresh, times, shown, ingested_at, seq) if fresh else {}, encoded)
 
     def _insert(self, statement: str, source: object) -> None:
         self._connection.register(columns.SOURCE, source)
@@ -263,6 +278,7 @@ class _Row:
     """What is to be written of one fact, and the row that it replaces."""
 
     activity: Activity
+    shown: str | None
     seen: Observations
     stored: Stored | None
 
@@ -270,7 +286,8 @@ class _Row:
         """As it stands after the commit of this number."""
         known = {source: one.without_nulls() for source, one in self.seen.items()}
         first_seq = self.stored.first_seq if self.stored else seq
-        return Stored(self.activity.without_nulls(), known, columns.microseconds(self.activity.ts), first_seq)
+        ts = columns.microseconds(self.activity.ts)
+        return Stored(self.activity.without_nulls(), self.shown, known, ts, first_seq)
 
 
 def _repeated(names: list[str]) -> set[str]:
@@ -378,7 +395,7 @@ def _before(stored: Stored, seq: int) -> tuple[Any, ...]:
     """Values in the order of `columns.BEFORE`."""
     row, hot = stored.row, columns.hot(stored.row.feature_json)
     return (
-        seq, row.activity_id, stored.ts, row.customer, row.anonymous_customer_id, row.activity,
+        seq, row.activity_id, stored.ts, stored.shown, row.anonymous_customer_id, row.activity,
         columns.encoded(row.feature_json), row.revenue_impact, row.link, row.org_id, row.session_id,
         ",".join(sorted(stored.seen)), stored.first_seq, *(getattr(hot, name) for name in hot.__struct_fields__),
     )  # fmt: skip
@@ -389,7 +406,7 @@ _observations_decoder = msgspec.json.Decoder(list[Activity])
 
 def _decoded(row: tuple[Any, ...]) -> Stored:
     (activity_id, ts_us, customer, anonymous, activity, features, revenue, link, org, session, source, tag, identity,
-     also, also_2, observations, first_seq, occurrence, repeated_at) = row  # fmt: skip
+     also, also_2, observations, first_seq, shown, occurrence, repeated_at) = row  # fmt: skip
     stored = Activity(
         activity_id=activity_id, ts=_EPOCH + timedelta(microseconds=ts_us), customer=customer,
         anonymous_customer_id=anonymous, activity=activity,
@@ -398,7 +415,7 @@ def _decoded(row: tuple[Any, ...]) -> Stored:
         identity=identity, also_id=also, also_id_2=also_2,
     )  # fmt: skip
     seen = [stored] if observations is None else _observations_decoder.decode(observations)
-    return Stored(stored, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
+    return Stored(stored, shown, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
 
 
 def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
@@ -408,10 +425,10 @@ def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
     observations = _packed(row.seen) if len(sources) > 1 else None
     hot = columns.hot(activity.feature_json)
     return (
-        activity.activity_id, columns.microseconds(activity.ts), activity.customer, activity.anonymous_customer_id,
+        activity.activity_id, columns.microseconds(activity.ts), row.shown, activity.anonymous_customer_id,
         activity.activity, columns.encoded(activity.without_nulls().feature_json), activity.revenue_impact, activity.link,
         stored.occurrence if stored else None, stored.repeated_at if stored else None,
         activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
         activity.identity, activity.also_id, activity.also_id_2, observations,
-        *(getattr(hot, name) for name in hot.__struct_fields__), seq, stored.first_seq if stored else seq,
+        *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,
     )  # fmt: skip

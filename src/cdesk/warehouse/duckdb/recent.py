@@ -24,10 +24,13 @@ Observations: TypeAlias = dict[str, Activity]
 class Stored:
     """A row as it stands, what each source said behind it, and what it keeps when it is written anew.
 
+    row              with the customer it was told with
+    shown            the customer it is shown under
     ts, repeated_at: microseconds since 1970
     """
 
     row: Activity
+    shown: str | None
     seen: Observations
     ts: int
     first_seq: int
@@ -35,8 +38,8 @@ class Stored:
     repeated_at: int | None = None
 
 
-_Fresh: TypeAlias = tuple[RawActivity, int, int]
-"""A row of one observation, its time, and the number of its commit."""
+_Fresh: TypeAlias = tuple[RawActivity, int, str | None, int]
+"""A row of one observation, its time, the customer it is shown under, and the number of its commit."""
 
 
 class Recent:
@@ -56,10 +59,11 @@ class Recent:
         return _opened(found) if isinstance(found, tuple) else found
 
     def put_fresh(
-        self, rows: Sequence[RawActivity], names: Sequence[tuple[str, ...]], times: Sequence[int], seq: int
-    ) -> None:
-        """Rows whose names no other row has, their names and times, and the number of their commit."""
-        kept = zip(rows, times, repeat(seq, len(rows)), strict=True)
+        self, rows: Sequence[RawActivity], names: Sequence[tuple[str, ...]], times: Sequence[int],
+        shown: Sequence[str | None], seq: int,
+    ) -> None:  # fmt: skip
+        """Rows whose names no other row has, their names, times and shown customers, and the number of their commit."""
+        kept = zip(rows, times, shown, repeat(seq, len(rows)), strict=True)
         self._young.update((name, row) for row, those in zip(kept, names, strict=True) for name in those)
         self._count(sum(len(bytes(row.feature_json)) for row in rows))
 
@@ -92,6 +96,6 @@ class Recent:
 
 
 def _opened(fresh: _Fresh) -> Stored:
-    row, ts, seq = fresh
+    row, ts, shown, seq = fresh
     activity = row.whole().without_nulls()
-    return Stored(activity, {activity.source: activity}, ts, seq)
+    return Stored(activity, shown, {activity.source: activity}, ts, seq)

@@ -19,6 +19,7 @@ from cdesk.errors import CdeskError, QueryRefused, WarehouseBusy, WarehouseError
 from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.changes import Changes, Listener
 from cdesk.warehouse.duckdb.drift import DuckDBDrift
+from cdesk.warehouse.duckdb.identity import Identities
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class DuckDBWarehouse:
         self._open()
         self.drift = DuckDBDrift(lambda: self._connection, self._writing)
         self.changes = Changes(lambda: self._connection, clock, self._writing, lambda: self.seq)
+        self.identities = Identities(lambda: self._connection, self.commit, clock)
 
     def _open(self) -> None:
         self._connection = _connected(self._path, self._path.parent / "spill", self._memory_limit)
@@ -64,7 +66,9 @@ class DuckDBWarehouse:
             if self._merger_opened is None:
                 from cdesk.warehouse.duckdb.merge import Merger
 
-                self._merger_opened = Merger(self._connection, self._clock, lambda: self.changes.is_followed)
+                self._merger_opened = Merger(
+                    self._connection, self._clock, lambda: self.changes.is_followed, lambda: self.identities.rules
+                )
             return self._merger_opened
 
     @property
@@ -84,6 +88,21 @@ class DuckDBWarehouse:
         if has_changed:
             self.changes.tell(STREAM)
         return merged
+
+    @contextmanager
+    def commit(self) -> Iterator[int]:
+        """One transaction as the only writer, and its number; what it writes into the stream bears that as `_seq`."""
+        with self._healing(), self._writing, _translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield self._merger.seq + 1
+                self._connection.execute("COMMIT")
+                self._merger.seq += 1
+                self._merger.forget()
+            except BaseException:
+                _quietly(lambda: self._connection.execute("ROLLBACK"))
+                raise
+        self.changes.tell(STREAM)
 
     def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
         with self._healing(), _translated(), self._connection.cursor() as cursor:
