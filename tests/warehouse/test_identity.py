@@ -61,7 +61,7 @@ class Table:
     def restart(self) -> None:
         """As after a restart of the process: what is not in the file is gone."""
         self.identities = Identities(lambda: self.connection, self._commit, CLOCK)
-        self.merger = Merger(self.connection, CLOCK, rules=lambda: self.identities.rules)
+        self.merger = Merger(self.connection, CLOCK, lambda: True, lambda: self.identities.rules)
         self.desk = IdentityDesk(self.identities, clock=CLOCK)
 
     @contextmanager
