@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from hypothesis import strategies as st
+from tests.refresh.changes import COLUMNS, Tasks
 
 from cdesk.activity.model import Activity, Features, Source
 from cdesk.clock import SYSTEM_CLOCK
 from cdesk.warehouse.duckdb.merge import Merger
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
-from tests.refresh.changes import COLUMNS, Tasks
 
 START = datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
 OFFSETS_S = (0, 0.000001, 1, 2, 20, 45, 100, 4000, 90_000, -90_000)

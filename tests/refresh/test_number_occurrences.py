@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.refresh.history import Command, History, commands
 
 from cdesk.activity.model import Activity
-from tests.refresh.history import Command, History, commands
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """Making a failing history smaller takes minutes; it is printed as it is."""

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
 from tests.refresh.history import Command, History, commands
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
