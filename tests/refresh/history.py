@@ -20,7 +20,10 @@ START = datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
 OFFSETS_S = (0, 0.000001, 1, 2, 20, 45, 100, 4000, 90_000, -90_000)
 NAMES = ("tool_called", "claude_responded", "user_asked", "mcp_called", "api_request_failed")
 FACTS = 12
-KEPT = ("OCCURRENCE_STATE", "ACTIVITY_ROLLUP", "LATENCY_ROLLUP", "LINK_ROLLUP")
+KEPT = (
+    "OCCURRENCE_STATE", "ACTIVITY_ROLLUP", "LATENCY_ROLLUP", "LINK_ROLLUP", "STATEMENT_ROLLUP", "METRICS_DUE",
+    "INSIGHT_ATOMS", "CONTEXT_INPUTS",
+)  # fmt: skip
 
 Command: TypeAlias = tuple[str, Any]
 

@@ -3,7 +3,7 @@
 -- reads: ROLL_UP_ACTIVITY_CHANGES on CLAUDE_STREAM_V2 (standard, initial rows)
 -- when: changes
 -- fresh: 1 s
--- writes: ACTIVITY_ROLLUP, LATENCY_ROLLUP, LINK_ROLLUP, ROLLUP_CHANGED
+-- writes: ACTIVITY_ROLLUP, LATENCY_ROLLUP, LINK_ROLLUP, STATEMENT_ROLLUP, ROLLUP_CHANGED, METRICS_DUE
 
 -- Each changed row is read once: as it is now it counts 1, as it was before it counts -1. The rules are those of the
 -- typed views, and of the page for what ends in _shown.
@@ -237,3 +237,31 @@ WHEN NOT MATCHED THEN INSERT (
 ) VALUES (
     s.hour, s.customer, s.link, s.activities
 );
+
+DELETE FROM STATEMENT_ROLLUP
+WHERE activity_id IN (SELECT activity_id FROM ROLL_UP_ACTIVITY_CHANGES WHERE METADATA$ACTION = 'DELETE');
+
+INSERT INTO STATEMENT_ROLLUP (activity_id, ts, customer, activity, query_id, success, link, credits_used)
+SELECT
+    activity_id,
+    ts,
+    customer,
+    activity,
+    feature_json:query_id::VARCHAR,
+    IFF(activity = 'query_error', FALSE, TRY_TO_BOOLEAN(feature_json:success::VARCHAR)),
+    link,
+    TRY_TO_DOUBLE(feature_json:credits_used::VARCHAR)
+FROM ROLL_UP_ACTIVITY_CHANGES
+WHERE
+    METADATA$ACTION = 'INSERT'
+    AND activity IN (
+        'sql_executed', 'query_complete', 'query_submitted', 'query_error', 'sql_execution', 'claude_sql_execution'
+    );
+
+INSERT INTO METRICS_DUE (hour, customer)
+SELECT DISTINCT hour, customer
+FROM ROLLUP_CHANGED
+WHERE customer IS NOT NULL
+EXCEPT
+SELECT hour, customer
+FROM METRICS_DUE;

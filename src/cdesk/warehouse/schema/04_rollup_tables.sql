@@ -1,6 +1,6 @@
 -- What tasks keep beside the stream so that nobody has to count it again: docs/rollups.md has grains and formulas.
 -- Takes: nothing. Gives: OCCURRENCE_STATE, OCCURRENCE_TOUCHED, ACTIVITY_ROLLUP, LATENCY_ROLLUP, LINK_ROLLUP,
--- ROLLUP_CHANGED, where they are missing.
+-- ROLLUP_CHANGED, STATEMENT_ROLLUP, METRICS_DUE, where they are missing.
 -- Never edited once released.
 
 -- How often a customer (without one, the machine) did an activity so far, and the last time.
@@ -99,4 +99,22 @@ CREATE TABLE IF NOT EXISTS ROLLUP_CHANGED (
     completion_tokens NUMBER(38, 0) NOT NULL,
     cache_creation_tokens NUMBER(38, 0) NOT NULL,
     cache_read_tokens NUMBER(38, 0) NOT NULL
+);
+
+-- Statements run for an answer, and what they say of themselves: few, and the document of none has to be read again.
+CREATE TABLE IF NOT EXISTS STATEMENT_ROLLUP (
+    activity_id VARCHAR(36) NOT NULL,
+    ts TIMESTAMP_NTZ NOT NULL,
+    customer VARCHAR,
+    activity VARCHAR NOT NULL,
+    query_id VARCHAR,
+    success BOOLEAN,
+    link VARCHAR,
+    credits_used DOUBLE
+);
+
+-- Hours of customers whose figures have to be calculated again: roll_up_activity adds, calculate_metrics takes.
+CREATE TABLE IF NOT EXISTS METRICS_DUE (
+    hour TIMESTAMP_NTZ NOT NULL,
+    customer VARCHAR NOT NULL
 );

@@ -1,5 +1,6 @@
 -- Figures over the stream: what was used, by whom, at what cost, how well it went.
--- Takes: CLAUDE_STREAM_V2, the typed views and the rollups. Gives: V_ERRORS, VW_PRODUCT_METRICS, V_EXECUTIVE_SUMMARY,
+-- Takes: CLAUDE_STREAM_V2, the typed views and the rollups. Gives: V_ERRORS, V_STATEMENTS,
+-- VW_PRODUCT_METRICS, V_EXECUTIVE_SUMMARY,
 -- V_USER_ADOPTION, V_TOOL_USAGE_ANALYTICS, V_ERROR_ANALYSIS, V_PROJECT_ACTIVITY.
 --
 -- Users are customers, sessions are _session_id. Money is US dollars: the sum of revenue_impact; where answers went
@@ -67,6 +68,34 @@ SELECT
     action_taken IS NOT NULL AS recovered
 FROM VW_SYSTEM_EVENTS
 WHERE severity IN ('error', 'critical');
+
+-- V_STATEMENTS: statements run for an answer, from the rollup, by the rules of VW_SQL_EVENTS.
+CREATE OR REPLACE VIEW V_STATEMENTS COPY GRANTS AS
+WITH runs AS (
+    SELECT query_tag, error_code
+    FROM QUERY_HISTORY
+    WHERE query_tag LIKE 'cdesk:%'
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY query_tag ORDER BY start_time DESC NULLS LAST, query_id DESC) = 1
+),
+
+judged AS (
+    SELECT
+        s.*,
+        runs.query_tag IS NOT NULL AS has_run,
+        NOT COALESCE(s.success, FALSE) AND (s.success = FALSE OR runs.error_code IS NOT NULL) AS failed
+    FROM STATEMENT_ROLLUP AS s
+    LEFT JOIN runs ON runs.query_tag = 'cdesk:' || s.query_id
+)
+
+SELECT
+    activity_id,
+    ts,
+    customer,
+    credits_used,
+    COALESCE(failed, FALSE) AS is_failed,
+    activity <> 'query_submitted' AND NOT COALESCE(failed, FALSE) AS is_answer,
+    query_id IS NOT NULL AND (link IS NOT NULL OR has_run) AS has_provenance
+FROM judged;
 
 -- VW_PRODUCT_METRICS: one row per hour and customer, last 7 days (the hour that was under way then included).
 -- From the rollups, as of the last run of roll_up_activity; percentiles are those of times to three significant digits.
@@ -151,7 +180,7 @@ answers AS (
         COUNT_IF(is_answer) AS answers,
         COUNT_IF(is_answer AND has_provenance) AS answers_with_provenance,
         SUM(credits_used) AS total_cost_credits
-    FROM VW_SQL_EVENTS
+    FROM V_STATEMENTS
     WHERE ts >= DATE_TRUNC('HOUR', DATEADD(DAY, -7, SYSDATE()))
     GROUP BY DATE_TRUNC('HOUR', ts), customer
 ),
@@ -274,8 +303,8 @@ responses AS (
 -- whether a statement failed is in the query log, too
 statements AS (
     SELECT COUNT(*) AS failed
-    FROM VW_SQL_EVENTS
-    WHERE ts >= DATE_TRUNC('HOUR', DATEADD(DAY, -30, SYSDATE())) AND status = 'failed'
+    FROM V_STATEMENTS
+    WHERE ts >= DATE_TRUNC('HOUR', DATEADD(DAY, -30, SYSDATE())) AND is_failed
 ),
 
 newest AS (

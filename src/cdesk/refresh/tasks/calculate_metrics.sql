@@ -1,0 +1,192 @@
+-- task: calculate_metrics
+-- meaning: what each customer used, and how well it went, as atoms by the hour and by the day
+-- reads: CALCULATE_METRICS_CHANGES on CLAUDE_STREAM_V2 (append, new rows only)
+-- when: changes
+-- fresh: 5 s
+-- after: roll_up_activity
+-- writes: INSIGHT_ATOMS, METRICS_DUE
+
+-- The stream only wakes this task: what has to be calculated is in METRICS_DUE, written together with the rollups it is
+-- calculated from. An atom's id says of whom, what and when; a figure that grows during its hour is the same atom with
+-- another value. A figure that can no longer be told makes its atom stale. The next hour's atom supersedes this one's.
+
+MERGE INTO INSIGHT_ATOMS AS t
+USING (
+    WITH periods AS (
+        SELECT DISTINCT customer, 'hourly' AS grain, hour AS starts, DATEADD(HOUR, 1, hour) AS ends
+        FROM METRICS_DUE
+        UNION ALL
+        SELECT DISTINCT
+            customer, 'daily' AS grain, DATE_TRUNC('DAY', hour) AS starts,
+            DATEADD(DAY, 1, DATE_TRUNC('DAY', hour)) AS ends
+        FROM METRICS_DUE
+    ),
+
+    sums AS (
+        SELECT
+            p.customer,
+            p.grain,
+            p.starts,
+            COALESCE(SUM(r.priced), 0) AS priced,
+            COALESCE(SUM(r.cost_usd), 0) AS cost_usd,
+            COALESCE(SUM(r.unpriced), 0) AS unpriced,
+            COALESCE(SUM(r.total_tokens), 0) AS tokens,
+            COUNT(DISTINCT r.session_id) AS sessions,
+            COALESCE(SUM(r.errors), 0) AS errors,
+            SUM(IFF(
+                r.activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution')
+                AND r.is_success IS NOT NULL, r.activities, 0
+            )) AS ended,
+            SUM(IFF(
+                r.activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution')
+                AND r.is_success, r.activities, 0
+            )) AS succeeded
+        FROM periods AS p
+        LEFT JOIN ACTIVITY_ROLLUP AS r
+            ON r.customer = p.customer AND r.hour >= p.starts AND r.hour < p.ends
+        GROUP BY p.customer, p.grain, p.starts
+    ),
+
+    placed AS (
+        SELECT
+            p.customer,
+            p.grain,
+            p.starts,
+            l.kind,
+            l.latency_ms,
+            SUM(l.calls) OVER (PARTITION BY p.customer, p.grain, p.starts, l.kind ORDER BY l.latency_ms) AS up_to,
+            SUM(l.calls) OVER (PARTITION BY p.customer, p.grain, p.starts, l.kind) AS calls
+        FROM periods AS p
+        LEFT JOIN LATENCY_ROLLUP AS l
+            ON l.customer = p.customer AND l.hour >= p.starts AND l.hour < p.ends AND l.kind IN ('tool', 'mcp')
+    ),
+
+    times AS (
+        SELECT
+            customer,
+            grain,
+            starts,
+            MIN(IFF(kind = 'tool' AND up_to >= 0.95 * calls, latency_ms, NULL)) AS tool_p95_ms,
+            MIN(IFF(kind = 'mcp' AND up_to >= 0.95 * calls, latency_ms, NULL)) AS mcp_p95_ms
+        FROM placed
+        GROUP BY customer, grain, starts
+    ),
+
+    statements AS (
+        SELECT
+            p.customer,
+            p.grain,
+            p.starts,
+            COUNT(s.activity_id) AS statements,
+            COUNT_IF(NOT s.is_failed) AS succeeded
+        FROM periods AS p
+        LEFT JOIN V_STATEMENTS AS s
+            ON s.customer = p.customer AND s.ts >= p.starts AND s.ts < p.ends
+        GROUP BY p.customer, p.grain, p.starts
+    ),
+
+    figures AS (
+        SELECT
+            customer, grain, starts, 'usage' AS subject, 'cost_usd' AS metric, 'usd' AS unit, 1.0 AS confidence,
+            (IFF(priced > 0, cost_usd, IFF(unpriced = 0, 0, NULL)))::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["claude_responded.cost_usd"]}' AS derivation
+        FROM sums
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'usage' AS subject, 'tokens' AS metric, 'tokens' AS unit, 1.0 AS confidence,
+            (tokens)::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["claude_responded.total_tokens", "claude_responded.is_counted"]}' AS derivation
+        FROM sums
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'usage' AS subject, 'sessions' AS metric, 'sessions' AS unit, 1.0 AS confidence,
+            (sessions)::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": []}' AS derivation
+        FROM sums
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'tools' AS subject, 'success_rate' AS metric, 'percent' AS unit, 1.0 AS confidence,
+            (succeeded * 100.0 / NULLIF(ended, 0))::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["tool_called.success"]}' AS derivation
+        FROM sums
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'tools' AS subject, 'failures' AS metric, 'failures' AS unit, 1.0 AS confidence,
+            (errors)::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["tool_called.success", "mcp_called.success"]}' AS derivation
+        FROM sums
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'tools' AS subject, 'latency_p95' AS metric, 'ms' AS unit, 1.0 AS confidence,
+            (tool_p95_ms)::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["tool_called.latency_ms"]}' AS derivation
+        FROM times
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'system_performance' AS subject, 'hourly_latency_p95' AS metric, 'ms' AS unit, 1.0 AS confidence,
+            (mcp_p95_ms)::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["mcp_called.latency_ms"]}' AS derivation
+        FROM times
+        WHERE grain = 'hourly'
+    
+        UNION ALL
+    
+        SELECT
+            customer, grain, starts, 'query_performance' AS subject, 'success_rate' AS metric, 'percent' AS unit, 0.95 AS confidence,
+            (succeeded * 100.0 / NULLIF(statements, 0))::DOUBLE AS value,
+            '{"task": "calculate_metrics", "features": ["sql_executed.success"]}' AS derivation
+        FROM statements
+        WHERE grain = 'daily'
+    )
+
+    SELECT
+        MD5(customer || '|' || subject || '|' || metric || '|' || grain || '||' || starts::VARCHAR) AS id,
+        figures.*,
+        commits.seq,
+        IFF(grain = 'hourly', DATEADD(DAY, 1, starts), DATEADD(DAY, 30, starts)) AS valid_until
+    FROM figures
+    CROSS JOIN (SELECT COALESCE(MAX(_seq), 0) + 1 AS seq FROM INSIGHT_ATOMS) AS commits
+) AS s
+ON t.id = s.id
+WHEN MATCHED AND s.value IS NULL AND NOT t.is_stale THEN UPDATE SET
+    is_stale = TRUE, ts = SYSDATE(), _seq = s.seq
+WHEN MATCHED AND s.value IS NOT NULL AND (
+    t.is_stale OR NOT EQUAL_NULL(TRY_TO_DOUBLE(t.value::VARCHAR), s.value)
+) THEN UPDATE SET
+    value = TO_VARIANT(s.value), is_stale = FALSE, ts = SYSDATE(), _seq = s.seq
+WHEN NOT MATCHED AND s.value IS NOT NULL THEN INSERT (
+    id, ts, customer, subject, metric, value, unit, grain, confidence, derivation_method, derivation, valid_from,
+    valid_until, is_stale, usage_count, schema_version, is_quarantined, _seq, _first_seq
+) VALUES (
+    s.id, SYSDATE(), s.customer, s.subject, s.metric, TO_VARIANT(s.value), s.unit, s.grain, s.confidence,
+    'aggregate_calculation', PARSE_JSON(s.derivation), s.starts, s.valid_until, FALSE, 0, 1, FALSE,
+    s.seq, s.seq
+);
+
+UPDATE INSIGHT_ATOMS
+SET superseded_by = later.next_id
+FROM (
+    SELECT
+        a.id,
+        LEAD(a.id) OVER (PARTITION BY a.customer, a.subject, a.metric, a.grain ORDER BY a.valid_from) AS next_id
+    FROM INSIGHT_ATOMS AS a
+    WHERE
+        a.derivation_method = 'aggregate_calculation'
+        AND a.customer IN (SELECT customer FROM METRICS_DUE)
+        AND a.valid_from >= (SELECT DATEADD(DAY, -35, MIN(hour)) FROM METRICS_DUE)
+) AS later
+WHERE INSIGHT_ATOMS.id = later.id AND NOT EQUAL_NULL(INSIGHT_ATOMS.superseded_by, later.next_id);
+
+DELETE FROM METRICS_DUE;
