@@ -1,14 +1,23 @@
 -- task: calculate_metrics
 -- meaning: what each customer used, and how well it went, as atoms by the hour and by the day
--- reads: CALCULATE_METRICS_CHANGES on CLAUDE_STREAM_V2 (append, new rows only)
+-- reads: CALCULATE_METRICS_CHANGES on CLAUDE_STREAM_V2 (standard, initial rows)
 -- when: changes
 -- fresh: 5 s
 -- after: roll_up_activity
 -- writes: INSIGHT_ATOMS, METRICS_DUE
 
--- The stream only wakes this task: what has to be calculated is in METRICS_DUE, written together with the rollups it is
--- calculated from. An atom's id says of whom, what and when; a figure that grows during its hour is the same atom with
--- another value. A figure that can no longer be told makes its atom stale. The next hour's atom supersedes this one's.
+-- METRICS_DUE is written together with the rollups that figures are calculated from, too: what this task saw before the
+-- rollups did is calculated again. An atom's id says of whom, what and when; a figure that grows during its hour is the
+-- same atom with another value. A figure that can no longer be told makes its atom stale. The next hour's atom
+-- supersedes this one's.
+
+INSERT INTO METRICS_DUE (hour, customer)
+SELECT DISTINCT DATE_TRUNC('HOUR', ts), customer
+FROM CALCULATE_METRICS_CHANGES
+WHERE customer IS NOT NULL
+EXCEPT
+SELECT hour, customer
+FROM METRICS_DUE;
 
 MERGE INTO INSIGHT_ATOMS AS t
 USING (
@@ -154,25 +163,22 @@ USING (
     SELECT
         MD5(customer || '|' || subject || '|' || metric || '|' || grain || '||' || starts::VARCHAR) AS id,
         figures.*,
-        commits.seq,
         IFF(grain = 'hourly', DATEADD(DAY, 1, starts), DATEADD(DAY, 30, starts)) AS valid_until
     FROM figures
-    CROSS JOIN (SELECT COALESCE(MAX(_seq), 0) + 1 AS seq FROM INSIGHT_ATOMS) AS commits
 ) AS s
 ON t.id = s.id
 WHEN MATCHED AND s.value IS NULL AND NOT t.is_stale THEN UPDATE SET
-    is_stale = TRUE, ts = SYSDATE(), _seq = s.seq
+    is_stale = TRUE, ts = :now
 WHEN MATCHED AND s.value IS NOT NULL AND (
     t.is_stale OR NOT EQUAL_NULL(TRY_TO_DOUBLE(t.value::VARCHAR), s.value)
 ) THEN UPDATE SET
-    value = TO_VARIANT(s.value), is_stale = FALSE, ts = SYSDATE(), _seq = s.seq
+    value = TO_VARIANT(s.value), is_stale = FALSE, ts = :now
 WHEN NOT MATCHED AND s.value IS NOT NULL THEN INSERT (
     id, ts, customer, subject, metric, value, unit, grain, confidence, derivation_method, derivation, valid_from,
-    valid_until, is_stale, usage_count, schema_version, is_quarantined, _seq, _first_seq
+    valid_until, is_stale, usage_count, schema_version, is_quarantined
 ) VALUES (
-    s.id, SYSDATE(), s.customer, s.subject, s.metric, TO_VARIANT(s.value), s.unit, s.grain, s.confidence,
-    'aggregate_calculation', PARSE_JSON(s.derivation), s.starts, s.valid_until, FALSE, 0, 1, FALSE,
-    s.seq, s.seq
+    s.id, :now, s.customer, s.subject, s.metric, TO_VARIANT(s.value), s.unit, s.grain, s.confidence,
+    'aggregate_calculation', PARSE_JSON(s.derivation), s.starts, s.valid_until, FALSE, 0, 1, FALSE
 );
 
 UPDATE INSIGHT_ATOMS

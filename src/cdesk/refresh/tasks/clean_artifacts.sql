@@ -1,7 +1,7 @@
 -- task: clean_artifacts
 -- meaning: expired artifacts are deleted, unless pinned or on legal hold
 -- when: cron 0 2 * * * America/Los_Angeles
--- fresh: 1 day
+-- fresh: 24 h
 -- writes: ARTIFACTS, ARTIFACT_CONTENT_DUE, ARTIFACT_CLEANUPS
 
 -- What is recorded first is what the deletion below takes: the same rule, in the same transaction. On hold goes before
