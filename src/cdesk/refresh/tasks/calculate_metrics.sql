@@ -43,6 +43,9 @@ USING (
             COUNT(DISTINCT r.session_id) AS sessions,
             COALESCE(SUM(r.errors), 0) AS errors,
             SUM(IFF(
+                r.activity IN ('claude_responded', 'llm_call', 'llm_response'), r.activities, 0
+            )) AS responses,
+            SUM(IFF(
                 r.activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution')
                 AND r.is_success IS NOT NULL, r.activities, 0
             )) AS ended,
@@ -96,66 +99,58 @@ USING (
 
     figures AS (
         SELECT
-            customer, grain, starts, 'usage' AS subject, 'cost_usd' AS metric, 'usd' AS unit, 1.0 AS confidence,
-            (IFF(priced > 0, cost_usd, IFF(unpriced = 0, 0, NULL)))::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["claude_responded.cost_usd"]}' AS derivation
+            customer, grain, starts, 'usage' AS subject, 'cost_usd' AS metric,
+            IFF(priced > 0, cost_usd, IFF(unpriced = 0 AND responses > 0, 0, NULL))::DOUBLE AS value
         FROM sums
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'usage' AS subject, 'tokens' AS metric, 'tokens' AS unit, 1.0 AS confidence,
-            (tokens)::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["claude_responded.total_tokens", "claude_responded.is_counted"]}' AS derivation
+            customer, grain, starts, 'usage' AS subject, 'tokens' AS metric,
+            IFF(responses > 0, tokens, NULL)::DOUBLE AS value
         FROM sums
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'usage' AS subject, 'sessions' AS metric, 'sessions' AS unit, 1.0 AS confidence,
-            (sessions)::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": []}' AS derivation
+            customer, grain, starts, 'usage' AS subject, 'sessions' AS metric,
+            NULLIF(sessions, 0)::DOUBLE AS value
         FROM sums
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'tools' AS subject, 'success_rate' AS metric, 'percent' AS unit, 1.0 AS confidence,
-            (succeeded * 100.0 / NULLIF(ended, 0))::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["tool_called.success"]}' AS derivation
+            customer, grain, starts, 'tools' AS subject, 'success_rate' AS metric,
+            (succeeded * 100.0 / NULLIF(ended, 0))::DOUBLE AS value
         FROM sums
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'tools' AS subject, 'failures' AS metric, 'failures' AS unit, 1.0 AS confidence,
-            (errors)::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["tool_called.success", "mcp_called.success"]}' AS derivation
+            customer, grain, starts, 'tools' AS subject, 'failures' AS metric,
+            IFF(ended > 0 OR errors > 0, errors, NULL)::DOUBLE AS value
         FROM sums
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'tools' AS subject, 'latency_p95' AS metric, 'ms' AS unit, 1.0 AS confidence,
-            (tool_p95_ms)::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["tool_called.latency_ms"]}' AS derivation
+            customer, grain, starts, 'tools' AS subject, 'latency_p95' AS metric,
+            (tool_p95_ms)::DOUBLE AS value
         FROM times
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'system_performance' AS subject, 'hourly_latency_p95' AS metric, 'ms' AS unit, 1.0 AS confidence,
-            (mcp_p95_ms)::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["mcp_called.latency_ms"]}' AS derivation
+            customer, grain, starts, 'system_performance' AS subject, 'hourly_latency_p95' AS metric,
+            (mcp_p95_ms)::DOUBLE AS value
         FROM times
         WHERE grain = 'hourly'
     
         UNION ALL
     
         SELECT
-            customer, grain, starts, 'query_performance' AS subject, 'success_rate' AS metric, 'percent' AS unit, 0.95 AS confidence,
-            (succeeded * 100.0 / NULLIF(statements, 0))::DOUBLE AS value,
-            '{"task": "calculate_metrics", "features": ["sql_executed.success"]}' AS derivation
+            customer, grain, starts, 'query_performance' AS subject, 'success_rate' AS metric,
+            (succeeded * 100.0 / NULLIF(statements, 0))::DOUBLE AS value
         FROM statements
         WHERE grain = 'daily'
     )
@@ -177,10 +172,32 @@ WHEN NOT MATCHED AND s.value IS NOT NULL THEN INSERT (
     id, ts, customer, subject, metric, value, unit, grain, confidence, derivation_method, derivation, valid_from,
     valid_until, is_stale, usage_count, schema_version, is_quarantined
 ) VALUES (
-    s.id, :now, s.customer, s.subject, s.metric, TO_VARIANT(s.value), s.unit, s.grain, s.confidence,
-    'aggregate_calculation', PARSE_JSON(s.derivation), s.starts, s.valid_until, FALSE, 0, 1, FALSE
+    s.id, :now, s.customer, s.subject, s.metric, TO_VARIANT(s.value),
+    CASE s.subject || '/' || s.metric
+        WHEN 'usage/cost_usd' THEN 'usd'
+        WHEN 'usage/tokens' THEN 'tokens'
+        WHEN 'usage/sessions' THEN 'sessions'
+        WHEN 'tools/success_rate' THEN 'percent'
+        WHEN 'tools/failures' THEN 'failures'
+        WHEN 'tools/latency_p95' THEN 'ms'
+        WHEN 'system_performance/hourly_latency_p95' THEN 'ms'
+        WHEN 'query_performance/success_rate' THEN 'percent'
+    END,
+    s.grain, IFF(s.subject = 'query_performance', 0.95, 1.0),
+    'aggregate_calculation',
+    PARSE_JSON(CASE s.subject || '/' || s.metric
+        WHEN 'usage/cost_usd' THEN '{"task": "calculate_metrics", "features": ["claude_responded.cost_usd"]}'
+        WHEN 'usage/tokens' THEN '{"task": "calculate_metrics", "features": ["claude_responded.total_tokens", "claude_responded.is_counted"]}'
+        WHEN 'usage/sessions' THEN '{"task": "calculate_metrics", "features": []}'
+        WHEN 'tools/success_rate' THEN '{"task": "calculate_metrics", "features": ["tool_called.success"]}'
+        WHEN 'tools/failures' THEN '{"task": "calculate_metrics", "features": ["tool_called.success", "mcp_called.success"]}'
+        WHEN 'tools/latency_p95' THEN '{"task": "calculate_metrics", "features": ["tool_called.latency_ms"]}'
+        WHEN 'system_performance/hourly_latency_p95' THEN '{"task": "calculate_metrics", "features": ["mcp_called.latency_ms"]}'
+        WHEN 'query_performance/success_rate' THEN '{"task": "calculate_metrics", "features": ["sql_executed.success"]}'
+    END), s.starts, s.valid_until, FALSE, 0, 1, FALSE
 );
 
+-- Of the same figure one atom is not superseded: the latest. Only where there are more the chain is put in order.
 UPDATE INSIGHT_ATOMS
 SET superseded_by = later.next_id
 FROM (
@@ -188,10 +205,19 @@ FROM (
         a.id,
         LEAD(a.id) OVER (PARTITION BY a.customer, a.subject, a.metric, a.grain ORDER BY a.valid_from) AS next_id
     FROM INSIGHT_ATOMS AS a
-    WHERE
-        a.derivation_method = 'aggregate_calculation'
-        AND a.customer IN (SELECT customer FROM METRICS_DUE)
-        AND a.valid_from >= (SELECT DATEADD(DAY, -35, MIN(hour)) FROM METRICS_DUE)
+    INNER JOIN (
+        SELECT customer, subject, metric, grain
+        FROM INSIGHT_ATOMS
+        WHERE
+            derivation_method = 'aggregate_calculation' AND superseded_by IS NULL
+            AND customer IN (SELECT customer FROM METRICS_DUE)
+        GROUP BY customer, subject, metric, grain
+        HAVING COUNT(*) > 1
+    ) AS chains
+        ON
+            a.customer = chains.customer AND a.subject = chains.subject AND a.metric = chains.metric
+            AND a.grain = chains.grain
+    WHERE a.derivation_method = 'aggregate_calculation'
 ) AS later
 WHERE INSIGHT_ATOMS.id = later.id AND NOT EQUAL_NULL(INSIGHT_ATOMS.superseded_by, later.next_id);
 
