@@ -141,7 +141,10 @@ def refresh(activities: int) -> tuple[Figures, Figures]:
 def _filled(bench: Bench, activities: int) -> dict[str, object]:
     rng = Random(20261123)
     names = rng.choices([name for name, _ in SHARES], [share for _, share in SHARES], k=PATTERNS)
-    features = [json.dumps({key: value for key, value in complete(name, _features(name, rng)).items() if value is not None}) for name in names]
+    features = [
+        json.dumps({key: value for key, value in complete(name, _features(name, rng)).items() if value is not None})
+        for name in names
+    ]
     bench.sql("CREATE TABLE _pattern (pattern INTEGER, activity VARCHAR, features JSON)")
     bench.sql("INSERT INTO _pattern SELECT unnest($i::INTEGER[]), unnest($names::VARCHAR[]), unnest($features::VARCHAR[])",
               {"i": list(range(PATTERNS)), "names": names, "features": features})  # fmt: skip
@@ -167,7 +170,11 @@ def main() -> None:
     given = parser.parse_args()
     numbered = occurrences(given.activities)
     refreshed, screens = refresh(given.activities)
-    for title, figures in (("occurrences", numbered), ("refresh, by customers changed", refreshed), ("screens", screens)):
+    for title, figures in (
+        ("occurrences", numbered),
+        ("refresh, by customers changed", refreshed),
+        ("screens", screens),
+    ):
         print(title)
         for name, figure in figures.items():
             print(f"  {name:<20} {figure}")

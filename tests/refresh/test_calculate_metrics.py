@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cdesk.activity.model import Activity
 from tests.refresh.history import History
+
+from cdesk.activity.model import Activity
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ATOMS = """
@@ -35,7 +36,9 @@ def test_atoms_say_what_was_used_and_how_well_it_went(history: History) -> None:
         ("tools/failures", 1, "failures"), ("tools/latency_p95", 30, "ms"), ("tools/success_rate", 50, "percent"),
         ("usage/sessions", 1, "sessions"),
     ]  # fmt: skip
-    assert history.rows(ATOMS) == [(name, grain, value, unit) for name, value, unit in hourly for grain in ("daily", "hourly")]
+    assert history.rows(ATOMS) == [
+        (name, grain, value, unit) for name, value, unit in hourly for grain in ("daily", "hourly")
+    ]
     [(derivation,)] = history.rows(
         "SELECT DISTINCT derivation::JSON::VARCHAR FROM INSIGHT_ATOMS WHERE metric = 'latency_p95'"
     )
@@ -47,7 +50,9 @@ def test_calculating_again_changes_nothing(history: History) -> None:
     history.merge([call(1, success=True, latency_ms=10)])
     run(history)
     before = history.rows("SELECT * EXCLUDE (derivation) FROM INSIGHT_ATOMS ORDER BY id")
-    history.rows("INSERT INTO METRICS_DUE SELECT DISTINCT valid_from, customer FROM INSIGHT_ATOMS WHERE grain = 'hourly'")
+    history.rows(
+        "INSERT INTO METRICS_DUE SELECT DISTINCT valid_from, customer FROM INSIGHT_ATOMS WHERE grain = 'hourly'"
+    )
     assert history.tasks.run("calculate_metrics", NOON.replace(tzinfo=None))[:3] == [0, 0, 0]
     assert history.rows("SELECT * EXCLUDE (derivation) FROM INSIGHT_ATOMS ORDER BY id") == before
 
@@ -65,7 +70,9 @@ def test_the_next_hour_supersedes_this_one(history: History) -> None:
          WHERE a.metric = 'failures' AND a.grain = 'hourly' ORDER BY 1""")
     hours = [(NOON + timedelta(hours=n)).replace(tzinfo=None) for n in range(3)]
     assert chain == [(hours[0], hours[1]), (hours[1], hours[2])]
-    assert history.rows("SELECT value::DOUBLE FROM INSIGHT_ATOMS WHERE metric = 'failures' AND grain = 'daily'") == [(1.0,)]
+    assert history.rows("SELECT value::DOUBLE FROM INSIGHT_ATOMS WHERE metric = 'failures' AND grain = 'daily'") == [
+        (1.0,)
+    ]
 
 
 def test_only_customers_that_changed_are_calculated(history: History) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-
 from tests.refresh.history import History
 
 NOW = datetime(2026, 3, 1, 10)
@@ -50,7 +49,11 @@ def test_expired_goes_and_everything_else_stays(artifacts: History) -> None:
     artifacts.tasks.run("clean_artifacts", NOW)
     assert [name for (name,) in artifacts.rows(LEFT)] == ["bobs", "held", "later", "never", "pinned"]
     assert artifacts.rows("SELECT * FROM ARTIFACT_CLEANUPS") == [(NOW, 3, 30, 1, 2)]
-    assert artifacts.rows("SELECT s3_key FROM ARTIFACT_CONTENT_DUE ORDER BY 1") == [("k/freed",), ("k/now",), ("k/old",)]
+    assert artifacts.rows("SELECT s3_key FROM ARTIFACT_CONTENT_DUE ORDER BY 1") == [
+        ("k/freed",),
+        ("k/now",),
+        ("k/old",),
+    ]
 
 
 def test_cleaning_again_finds_nothing(artifacts: History) -> None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cdesk.activity.model import Activity
 from tests.refresh.history import History
+
+from cdesk.activity.model import Activity
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KIND = "SELECT key, detail::JSON::VARCHAR, is_open FROM CONTEXT_INPUTS WHERE kind = '{}' ORDER BY ts, key"
@@ -52,4 +53,6 @@ def test_what_is_kept_is_bounded(history: History) -> None:
     assert [row[0] for row in history.rows(KIND.format("failure"))] == [str(UUID(int=n)) for n in range(11, 31)]
     history.do(("give", (30, "bob")))
     history.tasks.run("refresh_context_inputs")
-    assert history.rows("SELECT customer FROM CONTEXT_INPUTS WHERE key = '00000000-0000-0000-0000-00000000001e'") == [("bob",)]
+    assert history.rows("SELECT customer FROM CONTEXT_INPUTS WHERE key = '00000000-0000-0000-0000-00000000001e'") == [
+        ("bob",)
+    ]
