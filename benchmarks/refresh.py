@@ -123,6 +123,7 @@ def refresh(activities: int) -> tuple[Figures, Figures]:
     bench = Bench()
     try:
         spread = _filled(bench, activities)
+        screens = {name: _screen(bench, name) for name in SCREENS}
         found: Figures = {}
         at = activities
         for customers in CHANGED:
@@ -133,7 +134,7 @@ def refresh(activities: int) -> tuple[Figures, Figures]:
                 wall, cpu, _ = bench.run(task)
                 costs[task] = {"ms": round(wall, 1), "cpu_ms": round(cpu, 1)}
             found[str(customers)] = costs
-        return found, {name: _screen(bench, name) for name in SCREENS}
+        return found, screens
     finally:
         bench.close()
 

@@ -160,8 +160,9 @@ USING (
         figures.*,
         IFF(grain = 'hourly', DATEADD(DAY, 1, starts), DATEADD(DAY, 30, starts)) AS valid_until
     FROM figures
+    ORDER BY starts
 ) AS s
-ON t.id = s.id
+ON t.id = s.id AND t.valid_from = s.starts
 WHEN MATCHED AND s.value IS NULL AND NOT t.is_stale THEN UPDATE SET
     is_stale = TRUE, ts = :now
 WHEN MATCHED AND s.value IS NOT NULL AND (

@@ -6,7 +6,8 @@
 -- writes: ACTIVITY_ROLLUP, LATENCY_ROLLUP, LINK_ROLLUP, STATEMENT_ROLLUP, ROLLUP_CHANGED, METRICS_DUE
 
 -- Each changed row is read once: as it is now it counts 1, as it was before it counts -1. The rules are those of the
--- typed views, and of the page for what ends in _shown.
+-- typed views, and of the page for what ends in _shown. What is new is written in the order of time, so that the next run
+-- finds its hours without reading the others.
 
 DELETE FROM ROLLUP_CHANGED;
 
@@ -149,6 +150,7 @@ USING (
     HAVING SUM(activities) <> 0 OR SUM(errors) <> 0 OR SUM(priced) <> 0 OR SUM(cost_usd) <> 0 OR SUM(unpriced) <> 0 OR
         SUM(unpriced_shown) <> 0 OR SUM(tokens_shown) <> 0 OR SUM(total_tokens) <> 0 OR SUM(prompt_tokens) <> 0 OR
         SUM(completion_tokens) <> 0 OR SUM(cache_creation_tokens) <> 0 OR SUM(cache_read_tokens) <> 0
+    ORDER BY hour
 ) AS s
 ON
     t.hour = s.hour
@@ -197,6 +199,7 @@ USING (
     WHERE latency_ms IS NOT NULL AND kind IN ('tool', 'mcp', 'llm')
     GROUP BY hour, customer, kind, IFF(kind = 'tool', name, NULL), latency_ms
     HAVING SUM(activities) <> 0
+    ORDER BY hour
 ) AS s
 ON
     t.hour = s.hour
@@ -224,6 +227,7 @@ USING (
     WHERE link IS NOT NULL
     GROUP BY hour, customer, link
     HAVING SUM(activities) <> 0
+    ORDER BY hour
 ) AS s
 ON
     t.hour = s.hour
