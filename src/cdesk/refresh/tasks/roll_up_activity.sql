@@ -12,10 +12,9 @@
 DELETE FROM ROLLUP_CHANGED;
 
 INSERT INTO ROLLUP_CHANGED (
-    hour, customer, session_id, project_path, git_branch, activity, name, is_success, is_counted, kind, latency_ms,
-    link,
-    activities, errors, priced, cost_usd, unpriced, unpriced_shown, tokens_shown, total_tokens, prompt_tokens,
-    completion_tokens, cache_creation_tokens, cache_read_tokens
+    hour, customer, session_id, project_path, git_branch, activity, kind, sign, revenue_impact, link, model,
+    is_counted_shown, tokens_in_out, tokens_shown, tool, is_success, latency_ms, tool_use_id, severity, is_counted,
+    cost_usd, total_tokens, prompt_tokens, completion_tokens, cache_creation_tokens, cache_read_tokens
 )
 WITH typed AS (
     SELECT
@@ -29,10 +28,10 @@ WITH typed AS (
         c._is_counted,
         c.revenue_impact,
         c.link,
-        c._prompt_tokens,
-        c._completion_tokens,
-        COALESCE(c._cache_creation_5m_tokens, 0) + COALESCE(c._cache_creation_1h_tokens, 0)
-        + COALESCE(c._cache_read_tokens, 0) AS cache_tokens_shown,
+        c._prompt_tokens::NUMBER(38, 0) AS _prompt_tokens,
+        c._completion_tokens::NUMBER(38, 0) AS _completion_tokens,
+        COALESCE(c._cache_creation_5m_tokens, 0)::NUMBER(38, 0)
+        + COALESCE(c._cache_creation_1h_tokens, 0) + COALESCE(c._cache_read_tokens, 0) AS cache_tokens_shown,
         IFF(c.METADATA$ACTION = 'INSERT', 1, -1) AS sign,
         CASE
             WHEN c.activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution') THEN 'tool'
@@ -47,39 +46,6 @@ WITH typed AS (
         END AS kind,
         c.feature_json
     FROM ROLL_UP_ACTIVITY_CHANGES AS c
-),
-
-read AS (
-    SELECT
-        typed.* EXCLUDE (feature_json),
-        COALESCE(
-            IFF(kind = 'tool', feature_json, NULL):tool_name::VARCHAR,
-            IFF(kind = 'tool', feature_json, NULL):mcp_tool::VARCHAR
-        ) AS tool,
-        TRY_TO_BOOLEAN(IFF(kind IN ('tool', 'mcp'), feature_json, NULL):success::VARCHAR) AS success,
-        IFF(
-            kind = 'llm',
-            TRY_TO_DOUBLE(IFF(kind = 'llm', feature_json, NULL):total_latency_ms::VARCHAR),
-            TRY_TO_DOUBLE(IFF(kind IN ('tool', 'mcp'), feature_json, NULL):latency_ms::VARCHAR)
-        ) AS latency,
-        IFF(kind = 'mcp', feature_json, NULL):tool_use_id::VARCHAR AS tool_use_id,
-        IFF(kind = 'system', feature_json, NULL):severity::VARCHAR AS severity,
-        TRY_TO_BOOLEAN(IFF(kind = 'llm', feature_json, NULL):is_counted::VARCHAR) AS is_counted_read,
-        TRY_TO_DOUBLE(IFF(kind = 'llm', feature_json, NULL):cost_usd::VARCHAR) AS cost_read,
-        TRY_CAST(IFF(kind = 'llm', feature_json, NULL):total_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0) AS total_read,
-        TRY_CAST(IFF(kind = 'llm', feature_json, NULL):prompt_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0) AS prompt_read,
-        TRY_CAST(IFF(kind = 'llm', feature_json, NULL):completion_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0) AS completion_read,
-        TRY_CAST(IFF(kind = 'llm', feature_json, NULL):cache_creation_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0) AS cache_creation_read,
-        TRY_CAST(IFF(kind = 'llm', feature_json, NULL):cache_read_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0) AS cache_read_read
-    FROM typed
-),
-
-ruled AS (
-    SELECT
-        read.*,
-        kind = 'llm' AND COALESCE(is_counted_read, TRUE) AS is_counted_response,
-        kind = 'llm' AND COALESCE(_is_counted, TRUE) AS is_shown
-    FROM read
 )
 
 SELECT
@@ -89,37 +55,34 @@ SELECT
     project_path,
     git_branch,
     activity,
-    IFF(kind = 'tool', tool, IFF(kind IN ('llm', 'api'), _model, NULL)),
-    success,
-    IFF(kind = 'llm', COALESCE(_is_counted, TRUE), NULL),
     kind,
-    CASE
-        WHEN latency = 0 THEN 0
-        WHEN latency BETWEEN 1e-6 AND 1e12 THEN ROUND(latency, 2 - FLOOR(LOG(10, latency))::INTEGER)
-        WHEN latency BETWEEN 0 AND 1e-6 THEN 0
-    END,
+    sign,
+    revenue_impact,
     link,
-    SUM(sign),
-    SUM(IFF(
-        (kind = 'tool' AND NOT success) OR kind = 'api' OR (kind = 'mcp' AND NOT success AND tool_use_id IS NULL)
-        OR (kind = 'system' AND severity IN ('error', 'critical')), sign, 0
-    )),
-    SUM(IFF(revenue_impact IS NULL, 0, sign)),
-    SUM(COALESCE(revenue_impact, 0) * sign),
-    SUM(IFF(
-        is_counted_response AND COALESCE(cost_read, revenue_impact) IS NULL AND COALESCE(total_read, 1) > 0, sign, 0
-    )),
-    SUM(IFF(is_shown AND revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0, sign, 0)),
-    SUM(IFF(
-        is_shown, (COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + cache_tokens_shown) * sign, 0
-    )),
-    SUM(IFF(is_counted_response, COALESCE(total_read, 0) * sign, 0)),
-    SUM(IFF(is_counted_response, COALESCE(prompt_read, 0) * sign, 0)),
-    SUM(IFF(is_counted_response, COALESCE(completion_read, 0) * sign, 0)),
-    SUM(IFF(is_counted_response, COALESCE(cache_creation_read, 0) * sign, 0)),
-    SUM(IFF(is_counted_response, COALESCE(cache_read_read, 0) * sign, 0))
-FROM ruled
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+    _model,
+    COALESCE(_is_counted, TRUE),
+    _prompt_tokens + _completion_tokens,
+    COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + cache_tokens_shown,
+    COALESCE(
+        IFF(kind = 'tool', feature_json, NULL):tool_name::VARCHAR,
+        IFF(kind = 'tool', feature_json, NULL):mcp_tool::VARCHAR
+    ),
+    TRY_TO_BOOLEAN(IFF(kind IN ('tool', 'mcp'), feature_json, NULL):success::VARCHAR),
+    IFF(
+        kind = 'llm',
+        TRY_TO_DOUBLE(IFF(kind = 'llm', feature_json, NULL):total_latency_ms::VARCHAR),
+        TRY_TO_DOUBLE(IFF(kind IN ('tool', 'mcp'), feature_json, NULL):latency_ms::VARCHAR)
+    ),
+    IFF(kind = 'mcp', feature_json, NULL):tool_use_id::VARCHAR,
+    IFF(kind = 'system', feature_json, NULL):severity::VARCHAR,
+    TRY_TO_BOOLEAN(IFF(kind = 'llm', feature_json, NULL):is_counted::VARCHAR),
+    TRY_TO_DOUBLE(IFF(kind = 'llm', feature_json, NULL):cost_usd::VARCHAR),
+    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):total_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):prompt_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):completion_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):cache_creation_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):cache_read_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0)
+FROM typed;
 
 MERGE INTO ACTIVITY_ROLLUP AS t
 USING (
@@ -145,7 +108,35 @@ USING (
         SUM(completion_tokens) AS completion_tokens,
         SUM(cache_creation_tokens) AS cache_creation_tokens,
         SUM(cache_read_tokens) AS cache_read_tokens
-    FROM ROLLUP_CHANGED
+    FROM (
+        SELECT
+            hour, customer, session_id, project_path, git_branch, activity,
+            IFF(kind = 'tool', tool, IFF(kind IN ('llm', 'api'), model, NULL)) AS name,
+            IFF(kind IN ('tool', 'mcp'), is_success, NULL) AS is_success,
+            IFF(kind = 'llm', is_counted_shown, NULL) AS is_counted,
+            sign AS activities,
+            IFF(
+                (kind = 'tool' AND NOT is_success) OR kind = 'api'
+                OR (kind = 'mcp' AND NOT is_success AND tool_use_id IS NULL)
+                OR (kind = 'system' AND severity IN ('error', 'critical')), sign, 0
+            ) AS errors,
+            IFF(revenue_impact IS NULL, 0, sign) AS priced,
+            COALESCE(revenue_impact, 0) * sign AS cost_usd,
+            IFF(
+                kind = 'llm' AND COALESCE(is_counted, TRUE) AND COALESCE(cost_usd, revenue_impact) IS NULL
+                AND COALESCE(total_tokens, 1) > 0, sign, 0
+            ) AS unpriced,
+            IFF(
+                kind = 'llm' AND is_counted_shown AND revenue_impact IS NULL AND COALESCE(tokens_in_out, 1) > 0, sign, 0
+            ) AS unpriced_shown,
+            IFF(kind = 'llm' AND is_counted_shown, tokens_shown * sign, 0) AS tokens_shown,
+            IFF(kind = 'llm' AND COALESCE(is_counted, TRUE), COALESCE(total_tokens, 0) * sign, 0) AS total_tokens,
+            IFF(kind = 'llm' AND COALESCE(is_counted, TRUE), COALESCE(prompt_tokens, 0) * sign, 0) AS prompt_tokens,
+            IFF(kind = 'llm' AND COALESCE(is_counted, TRUE), COALESCE(completion_tokens, 0) * sign, 0) AS completion_tokens,
+            IFF(kind = 'llm' AND COALESCE(is_counted, TRUE), COALESCE(cache_creation_tokens, 0) * sign, 0) AS cache_creation_tokens,
+            IFF(kind = 'llm' AND COALESCE(is_counted, TRUE), COALESCE(cache_read_tokens, 0) * sign, 0) AS cache_read_tokens
+        FROM ROLLUP_CHANGED
+    ) AS counted
     GROUP BY hour, customer, session_id, project_path, git_branch, activity, name, is_success, is_counted
     HAVING SUM(activities) <> 0 OR SUM(errors) <> 0 OR SUM(priced) <> 0 OR SUM(cost_usd) <> 0 OR SUM(unpriced) <> 0 OR
         SUM(unpriced_shown) <> 0 OR SUM(tokens_shown) <> 0 OR SUM(total_tokens) <> 0 OR SUM(prompt_tokens) <> 0 OR
@@ -192,13 +183,16 @@ USING (
         hour,
         customer,
         kind,
-        IFF(kind = 'tool', name, NULL) AS name,
-        latency_ms,
-        SUM(activities) AS calls
+        IFF(kind = 'tool', tool, NULL) AS name,
+        CASE
+            WHEN latency_ms < 1e-6 THEN 0
+            ELSE ROUND(latency_ms, 2 - FLOOR(LOG(10, latency_ms))::INTEGER)
+        END AS latency_ms,
+        SUM(sign) AS calls
     FROM ROLLUP_CHANGED
-    WHERE latency_ms IS NOT NULL AND kind IN ('tool', 'mcp', 'llm')
-    GROUP BY hour, customer, kind, IFF(kind = 'tool', name, NULL), latency_ms
-    HAVING SUM(activities) <> 0
+    WHERE latency_ms BETWEEN 0 AND 1e12 AND kind IN ('tool', 'mcp', 'llm')
+    GROUP BY 1, 2, 3, 4, 5
+    HAVING SUM(sign) <> 0
     ORDER BY hour
 ) AS s
 ON
@@ -222,11 +216,11 @@ USING (
         hour,
         customer,
         link,
-        SUM(activities) AS activities
+        SUM(sign) AS activities
     FROM ROLLUP_CHANGED
     WHERE link IS NOT NULL
     GROUP BY hour, customer, link
-    HAVING SUM(activities) <> 0
+    HAVING SUM(sign) <> 0
     ORDER BY hour
 ) AS s
 ON

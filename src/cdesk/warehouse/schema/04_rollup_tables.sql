@@ -73,7 +73,8 @@ CREATE TABLE IF NOT EXISTS LINK_ROLLUP (
 )
 CLUSTER BY (hour);
 
--- Work of the task roll_up_activity, from its last run: what has to be added.
+-- Work of the task roll_up_activity, from its last run: what changed, with types. sign: 1 as it is now, -1 as it was.
+-- What ends in _shown, and tokens_in_out, are by the rules of the page.
 CREATE TABLE IF NOT EXISTS ROLLUP_CHANGED (
     hour TIMESTAMP_NTZ NOT NULL,
     customer VARCHAR,
@@ -81,24 +82,26 @@ CREATE TABLE IF NOT EXISTS ROLLUP_CHANGED (
     project_path VARCHAR,
     git_branch VARCHAR,
     activity VARCHAR NOT NULL,
-    name VARCHAR,
-    is_success BOOLEAN,
-    is_counted BOOLEAN,
     kind VARCHAR,
-    latency_ms DOUBLE,
+    sign INTEGER NOT NULL,
+    revenue_impact DOUBLE,
     link VARCHAR,
-    activities BIGINT NOT NULL,
-    errors BIGINT NOT NULL,
-    priced BIGINT NOT NULL,
-    cost_usd DOUBLE NOT NULL,
-    unpriced BIGINT NOT NULL,
-    unpriced_shown BIGINT NOT NULL,
-    tokens_shown NUMBER(38, 0) NOT NULL,
-    total_tokens NUMBER(38, 0) NOT NULL,
-    prompt_tokens NUMBER(38, 0) NOT NULL,
-    completion_tokens NUMBER(38, 0) NOT NULL,
-    cache_creation_tokens NUMBER(38, 0) NOT NULL,
-    cache_read_tokens NUMBER(38, 0) NOT NULL
+    model VARCHAR,
+    is_counted_shown BOOLEAN,
+    tokens_in_out NUMBER(38, 0),
+    tokens_shown NUMBER(38, 0),
+    tool VARCHAR,
+    is_success BOOLEAN,
+    latency_ms DOUBLE,
+    tool_use_id VARCHAR,
+    severity VARCHAR,
+    is_counted BOOLEAN,
+    cost_usd DOUBLE,
+    total_tokens NUMBER(38, 0),
+    prompt_tokens NUMBER(38, 0),
+    completion_tokens NUMBER(38, 0),
+    cache_creation_tokens NUMBER(38, 0),
+    cache_read_tokens NUMBER(38, 0)
 );
 
 -- Statements run for an answer, and what they say of themselves: few, and the document of none has to be read again.
