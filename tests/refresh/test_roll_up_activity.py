@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.refresh.history import Command, History, commands
+
+from cdesk.activity.model import Activity
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 KEPT = (
@@ -93,3 +97,16 @@ def test_rollups_are_what_the_stream_adds_up_to(history: History, runs: list[lis
 
 def _rounded(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [tuple(round(value, 9) + 0.0 if isinstance(value, float) else value for value in row) for row in rows]
+
+
+def test_absurd_amounts_are_added_too(history: History) -> None:
+    """What a source may say, up to the largest whole number, does not stop the task."""
+    for number in (1, 2):
+        history.merge([Activity(
+            activity_id=str(UUID(int=number)), ts=datetime(2026, 3, 1, tzinfo=UTC), activity="claude_responded", customer="ada",
+            source="transcript", feature_json={"prompt_tokens": 2**63 - 1, "completion_tokens": 2**63 - 1, "total_tokens": 2**63 - 1},
+        )])  # fmt: skip
+    history.tasks.run("roll_up_activity")
+    assert history.rows("SELECT sum(tokens_shown), sum(total_tokens) FROM ACTIVITY_ROLLUP") == [
+        (4 * (2**63 - 1), 2 * (2**63 - 1))
+    ]
