@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import duckdb
 import pytest
 from sqlfluff.core import Linter
+from tests.refresh.changes import Tasks
 
 from cdesk.activity.catalog import CATALOG, FAMILIES, Family, complete
 from cdesk.activity.model import JSON
@@ -45,6 +46,8 @@ class Warehouse:
     def __init__(self) -> None:
         self.duckdb = duckdb.connect()
         apply(self.duckdb)
+        self._tasks = Tasks(self.duckdb)
+        self._seq = 0
 
     def record(
         self,
@@ -59,10 +62,22 @@ class Warehouse:
     ) -> UUID:
         activity_id = uuid4()
         features |= also or {}
+        self._seq += 1
         self.duckdb.execute(
             "INSERT INTO CLAUDE_STREAM_V2 (activity_id, ts, customer, activity, feature_json, revenue_impact, link,"
-            " _session_id) VALUES (?, ?, ?, ?, ?::JSON::VARIANT, ?, ?, ?)",
-            [activity_id, ts, customer, activity, json.dumps(complete(activity, features)), cost, link, session],
+            " _session_id, _project_path, _seq, _first_seq)"
+            " SELECT $1, $2, $3, $4, $5::JSON::VARIANT, $6, $7, $8, $5::JSON ->> 'project_path', $9, $9",
+            [
+                activity_id,
+                ts,
+                customer,
+                activity,
+                json.dumps(complete(activity, features)),
+                cost,
+                link,
+                session,
+                self._seq,
+            ],
         )
         return activity_id
 
@@ -72,6 +87,8 @@ class Warehouse:
         self.duckdb.execute(f"INSERT INTO QUERY_HISTORY ({names}) VALUES ({binds})", list(row.values()))
 
     def rows(self, sql: str) -> list[dict[str, object]]:
+        """After the rollups were brought up to date."""
+        self._tasks.run("roll_up_activity")
         asked = self.duckdb.execute(sql)
         names = [column[0] for column in asked.description]
         return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]

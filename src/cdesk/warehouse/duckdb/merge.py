@@ -51,14 +51,15 @@ RANGES_MAX = 4
 _READ_COLUMNS = """
 activity_id::VARCHAR, epoch_us(ts), coalesce(_told_customer, customer), anonymous_customer_id, activity,
 feature_json::JSON::VARCHAR, revenue_impact, link, _org_id, _session_id, _source, _query_tag, _identity, _also_id::VARCHAR, _also_id_2::VARCHAR, _observations,
-_first_seq, customer, activity_occurrence, epoch_us(activity_repeated_at)"""
+_first_seq, customer"""
 _IN_RANGE = "ts >= make_timestamp($low::BIGINT) AND ts <= make_timestamp($high::BIGINT)"
 _IDS = "(SELECT unnest($ids::UUID[]))"
 _KNOWN = f"SELECT {_READ_COLUMNS} FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
 _ALIASED = f"""SELECT {_READ_COLUMNS} FROM {STREAM}
  WHERE {_IN_RANGE} AND activity IN ({", ".join(f"'{name}'" for name in sorted(ALIASED))})
    AND (_also_id IN {_IDS} OR _also_id_2 IN {_IDS})"""
-_DELETE = f"DELETE FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}"
+_DELETE = f"""DELETE FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}
+RETURNING activity_id::VARCHAR, activity_occurrence, epoch_us(activity_repeated_at)"""
 _LAST_SEQ = f"""
 SELECT greatest(coalesce((SELECT max(_seq) FROM {STREAM}), 0), coalesce((SELECT max(_replaced_seq) FROM _STREAM_BEFORE), 0),
                 coalesce((SELECT max(seq) FROM _STREAM_OFFSETS WHERE source_table = '{STREAM}'), 0))"""
@@ -221,11 +222,12 @@ class Merger:
         shown = self._shown(fresh.rows)
         self._known.add([*chain.from_iterable(fresh.names), *(name for row in rows for name in row.activity.names)])
         replaced = absorbed + [row.stored for row in rows if row.stored is not None]
-        batch = self._batch(fresh.rows, times, shown, rows, seq)
         self._connection.execute("BEGIN")
         try:
-            if replaced:
-                self._replace(replaced, seq)
+            numbered = self._replace(replaced, seq) if replaced else {}
+            batch = self._batch(
+                fresh.rows, times, shown, [(row, numbered.get(row.activity.activity_id)) for row in rows], seq
+            )
             if batch:
                 self._insert(*columns.insert(batch))
             self._connection.execute("COMMIT")
@@ -242,18 +244,27 @@ class Merger:
         rules = self._rules()
         return [rules.shown(a) for a in activities] if rules else [a.customer for a in activities]
 
-    def _replace(self, replaced: list[Stored], seq: int) -> None:
-        """Takes rows out; as they stood they are kept for consumers of changes, if there are any."""
+    def _replace(self, replaced: list[Stored], seq: int) -> dict[str, _Numbered]:
+        """Takes rows out; as they stood they are kept for consumers of changes, if there are any. Gives the numbers that
+        a task has given them meanwhile."""
+        numbered: dict[str, _Numbered] = {}
         if self._is_followed():
             self._insert(*columns.insert_before([_before(stored, seq) for stored in replaced]))
         for low, high, ids in _ranges({stored.row.activity_id: (stored.ts, stored.ts) for stored in replaced}):
-            self._connection.execute(_DELETE, {"ids": list(ids), "low": low, "high": high})
+            deleted = self._connection.execute(_DELETE, {"ids": list(ids), "low": low, "high": high}).fetchall()
+            numbered.update((name, (occurrence, repeated_at)) for name, occurrence, repeated_at in deleted)
+        return numbered
 
     def _batch(
-        self, fresh: list[RawActivity], times: list[int], shown: list[str | None], rows: list[_Row], seq: int
+        self,
+        fresh: list[RawActivity],
+        times: list[int],
+        shown: list[str | None],
+        rows: list[tuple[_Row, _Numbered | None]],
+        seq: int,
     ) -> columns.Batch:
         ingested_at = columns.microseconds(self._clock.now())
-        encoded = columns.of_rows([_encoded(row, ingested_at, seq) for row in rows])
+        encoded = columns.of_rows([_encoded(row, numbered or (None, None), ingested_at, seq) for row, numbered in rows])
         return columns.together(columns.of_fresh(fresh, times, shown, ingested_at, seq) if fresh else {}, encoded)
 
     def _insert(self, statement: str, source: object) -> None:
@@ -271,6 +282,10 @@ class _Fresh:
 
     rows: list[RawActivity]
     names: list[tuple[str, ...]]
+
+
+_Numbered: TypeAlias = tuple[int | None, int | None]
+"""activity_occurrence, and activity_repeated_at in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +421,7 @@ _observations_decoder = msgspec.json.Decoder(list[Activity])
 
 def _decoded(row: tuple[Any, ...]) -> Stored:
     (activity_id, ts_us, customer, anonymous, activity, features, revenue, link, org, session, source, tag, identity,
-     also, also_2, observations, first_seq, shown, occurrence, repeated_at) = row  # fmt: skip
+     also, also_2, observations, first_seq, shown) = row  # fmt: skip
     stored = Activity(
         activity_id=activity_id, ts=_EPOCH + timedelta(microseconds=ts_us), customer=customer,
         anonymous_customer_id=anonymous, activity=activity,
@@ -415,10 +430,10 @@ def _decoded(row: tuple[Any, ...]) -> Stored:
         identity=identity, also_id=also, also_id_2=also_2,
     )  # fmt: skip
     seen = [stored] if observations is None else _observations_decoder.decode(observations)
-    return Stored(stored, shown, {one.source: one for one in seen}, ts_us, first_seq, occurrence, repeated_at)
+    return Stored(stored, shown, {one.source: one for one in seen}, ts_us, first_seq)
 
 
-def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
+def _encoded(row: _Row, numbered: _Numbered, ingested_at: int, seq: int) -> tuple[Any, ...]:
     """Values in the order of `columns.COLUMNS`."""
     activity, stored = row.activity, row.stored
     sources = sorted(row.seen)
@@ -427,7 +442,7 @@ def _encoded(row: _Row, ingested_at: int, seq: int) -> tuple[Any, ...]:
     return (
         activity.activity_id, columns.microseconds(activity.ts), row.shown, activity.anonymous_customer_id,
         activity.activity, columns.encoded(activity.without_nulls().feature_json), activity.revenue_impact, activity.link,
-        stored.occurrence if stored else None, stored.repeated_at if stored else None,
+        *numbered,
         activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
         activity.identity, activity.also_id, activity.also_id_2, observations,
         *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,

@@ -24,9 +24,9 @@ Observations: TypeAlias = dict[str, Activity]
 class Stored:
     """A row as it stands, what each source said behind it, and what it keeps when it is written anew.
 
-    row              with the customer it was told with
-    shown            the customer it is shown under
-    ts, repeated_at: microseconds since 1970
+    row       with the customer it was told with
+    shown     the customer it is shown under
+    ts        microseconds since 1970
     """
 
     row: Activity
@@ -34,8 +34,6 @@ class Stored:
     seen: Observations
     ts: int
     first_seq: int
-    occurrence: int | None = None
-    repeated_at: int | None = None
 
 
 _Fresh: TypeAlias = tuple[RawActivity, int, str | None, int]

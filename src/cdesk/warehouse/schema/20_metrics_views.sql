@@ -1,5 +1,6 @@
 -- Figures over the stream: what was used, by whom, at what cost, how well it went.
--- Takes: CLAUDE_STREAM_V2 and the typed views. Gives: V_ERRORS, VW_PRODUCT_METRICS, V_EXECUTIVE_SUMMARY,
+-- Takes: CLAUDE_STREAM_V2, the typed views and the rollups. Gives: V_ERRORS, V_STATEMENTS,
+-- VW_PRODUCT_METRICS, V_EXECUTIVE_SUMMARY,
 -- V_USER_ADOPTION, V_TOOL_USAGE_ANALYTICS, V_ERROR_ANALYSIS, V_PROJECT_ACTIVITY.
 --
 -- Users are customers, sessions are _session_id. Money is US dollars: the sum of revenue_impact; where answers went
@@ -68,77 +69,107 @@ SELECT
 FROM VW_SYSTEM_EVENTS
 WHERE severity IN ('error', 'critical');
 
--- VW_PRODUCT_METRICS: one row per hour and customer, last 7 days.
+-- V_STATEMENTS: statements run for an answer, from the rollup, by the rules of VW_SQL_EVENTS.
+CREATE OR REPLACE VIEW V_STATEMENTS COPY GRANTS AS
+WITH runs AS (
+    SELECT query_tag, error_code
+    FROM QUERY_HISTORY
+    WHERE query_tag LIKE 'cdesk:%'
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY query_tag ORDER BY start_time DESC NULLS LAST, query_id DESC) = 1
+),
+
+judged AS (
+    SELECT
+        s.*,
+        runs.query_tag IS NOT NULL AS has_run,
+        NOT COALESCE(s.success, FALSE) AND (s.success = FALSE OR runs.error_code IS NOT NULL) AS failed
+    FROM STATEMENT_ROLLUP AS s
+    LEFT JOIN runs ON runs.query_tag = 'cdesk:' || s.query_id
+)
+
+SELECT
+    activity_id,
+    ts,
+    customer,
+    credits_used,
+    COALESCE(failed, FALSE) AS is_failed,
+    activity <> 'query_submitted' AND NOT COALESCE(failed, FALSE) AS is_answer,
+    query_id IS NOT NULL AND (link IS NOT NULL OR has_run) AS has_provenance
+FROM judged;
+
+-- VW_PRODUCT_METRICS: one row per hour and customer, last 7 days (the hour that was under way then included).
+-- From the rollups, as of the last run of roll_up_activity; percentiles are those of times to three significant digits.
 -- health_score is the mean of the components that have data, 0 to 100; NULL when none has:
 --   mcp_latency_score   100 while the P95 of MCP calls is within 25 ms, else 100 * 25 / P95
 --   tool_success_score  share of tool calls that succeeded, of those that ended
 --   provenance_score    share of answers that lead back to an artifact or a run
 -- health_inputs holds the counts they rest on.
 CREATE OR REPLACE VIEW VW_PRODUCT_METRICS COPY GRANTS AS
-WITH activities AS (
+WITH rolled AS (
     SELECT
-        DATE_TRUNC('HOUR', ts) AS hour,
-        customer,
-        COUNT(*) AS total_activities,
-        COUNT(DISTINCT activity) AS unique_activity_types,
-        COUNT(DISTINCT _session_id) AS sessions,
-        COUNT(DISTINCT link) AS unique_artifacts,
-        SUM(revenue_impact) AS priced_usd
-    FROM CLAUDE_STREAM_V2
-    WHERE ts >= DATEADD(DAY, -7, SYSDATE())
-    GROUP BY DATE_TRUNC('HOUR', ts), customer
+        r.*,
+        activity IN ('claude_responded', 'llm_call', 'llm_response') AS is_response,
+        activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution') AS is_tool,
+        activity IN ('mcp_called', 'mcp_call', 'get_context', 'refresh_context', 'store_artifact') AS is_mcp
+    FROM ACTIVITY_ROLLUP AS r
+    WHERE hour >= DATE_TRUNC('HOUR', DATEADD(DAY, -7, SYSDATE()))
 ),
 
-responses AS (
-    SELECT
-        DATE_TRUNC('HOUR', ts) AS hour,
-        customer,
-        COUNT(*) AS responses,
-        COUNT_IF(is_unpriced) AS unpriced_responses,
-        SUM(IFF(COALESCE(is_counted, TRUE), total_tokens, NULL)) AS total_tokens,
-        SUM(IFF(COALESCE(is_counted, TRUE), prompt_tokens, NULL)) AS prompt_tokens,
-        SUM(IFF(COALESCE(is_counted, TRUE), completion_tokens, NULL)) AS completion_tokens,
-        SUM(IFF(COALESCE(is_counted, TRUE), cache_creation_tokens, NULL)) AS cache_creation_tokens,
-        SUM(IFF(COALESCE(is_counted, TRUE), cache_read_tokens, NULL)) AS cache_read_tokens
-    FROM VW_LLM_EVENTS
-    WHERE ts >= DATEADD(DAY, -7, SYSDATE()) AND is_response
-    GROUP BY DATE_TRUNC('HOUR', ts), customer
-),
-
-tools AS (
-    SELECT
-        DATE_TRUNC('HOUR', ts) AS hour,
-        customer,
-        COUNT(*) AS tool_calls,
-        COUNT(success) AS tool_calls_ended,
-        COUNT_IF(success) AS tool_calls_succeeded,
-        PERCENTILE_CONT(0.95) WITHIN GROUP (
-            ORDER BY IFF(latency_ms BETWEEN 0 AND 1e12, latency_ms, NULL)
-        ) AS tool_p95_latency_ms
-    FROM VW_TOOL_EVENTS
-    WHERE ts >= DATEADD(DAY, -7, SYSDATE())
-    GROUP BY DATE_TRUNC('HOUR', ts), customer
-),
-
-mcp_timed AS (
-    SELECT
-        DATE_TRUNC('HOUR', ts) AS hour,
-        customer,
-        IFF(latency_ms BETWEEN 0 AND 1e12, latency_ms, NULL) AS latency_ms
-    FROM VW_MCP_EVENTS
-    WHERE ts >= DATEADD(DAY, -7, SYSDATE())
-),
-
-mcp AS (
+activities AS (
     SELECT
         hour,
         customer,
-        COUNT(*) AS mcp_calls,
-        COUNT(latency_ms) AS mcp_calls_timed,
-        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50_latency_ms,
-        PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95_latency_ms,
-        PERCENTILE_CONT(0.99) WITHIN GROUP (ORDER BY latency_ms) AS p99_latency_ms
-    FROM mcp_timed
+        SUM(activities)::BIGINT AS total_activities,
+        COUNT(DISTINCT activity) AS unique_activity_types,
+        COUNT(DISTINCT session_id) AS sessions,
+        IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS priced_usd,
+        SUM(IFF(is_response, activities, 0))::BIGINT AS responses,
+        SUM(unpriced)::BIGINT AS unpriced_responses,
+        SUM(total_tokens) AS total_tokens,
+        SUM(prompt_tokens) AS prompt_tokens,
+        SUM(completion_tokens) AS completion_tokens,
+        SUM(cache_creation_tokens) AS cache_creation_tokens,
+        SUM(cache_read_tokens) AS cache_read_tokens,
+        SUM(IFF(is_tool, activities, 0))::BIGINT AS tool_calls,
+        SUM(IFF(is_tool AND is_success IS NOT NULL, activities, 0))::BIGINT AS tool_calls_ended,
+        SUM(IFF(is_tool AND is_success, activities, 0))::BIGINT AS tool_calls_succeeded,
+        SUM(IFF(is_mcp, activities, 0))::BIGINT AS mcp_calls
+    FROM rolled
+    GROUP BY hour, customer
+),
+
+artifacts AS (
+    SELECT hour, customer, COUNT(DISTINCT link) AS unique_artifacts
+    FROM LINK_ROLLUP
+    WHERE hour >= DATE_TRUNC('HOUR', DATEADD(DAY, -7, SYSDATE()))
+    GROUP BY hour, customer
+),
+
+timed AS (
+    SELECT hour, customer, kind, latency_ms, SUM(calls) AS calls
+    FROM LATENCY_ROLLUP
+    WHERE hour >= DATE_TRUNC('HOUR', DATEADD(DAY, -7, SYSDATE())) AND kind IN ('tool', 'mcp')
+    GROUP BY hour, customer, kind, latency_ms
+),
+
+placed AS (
+    SELECT
+        timed.*,
+        SUM(calls) OVER (PARTITION BY hour, customer, kind ORDER BY latency_ms) AS up_to,
+        SUM(calls) OVER (PARTITION BY hour, customer, kind) AS timed_calls
+    FROM timed
+),
+
+times AS (
+    SELECT
+        hour,
+        customer,
+        MAX(IFF(kind = 'mcp', timed_calls, NULL))::BIGINT AS mcp_calls_timed,
+        MIN(IFF(kind = 'mcp' AND up_to >= 0.5 * timed_calls, latency_ms, NULL)) AS p50_latency_ms,
+        MIN(IFF(kind = 'mcp' AND up_to >= 0.95 * timed_calls, latency_ms, NULL)) AS p95_latency_ms,
+        MIN(IFF(kind = 'mcp' AND up_to >= 0.99 * timed_calls, latency_ms, NULL)) AS p99_latency_ms,
+        MIN(IFF(kind = 'tool' AND up_to >= 0.95 * timed_calls, latency_ms, NULL)) AS tool_p95_latency_ms
+    FROM placed
     GROUP BY hour, customer
 ),
 
@@ -149,8 +180,8 @@ answers AS (
         COUNT_IF(is_answer) AS answers,
         COUNT_IF(is_answer AND has_provenance) AS answers_with_provenance,
         SUM(credits_used) AS total_cost_credits
-    FROM VW_SQL_EVENTS
-    WHERE ts >= DATEADD(DAY, -7, SYSDATE())
+    FROM V_STATEMENTS
+    WHERE ts >= DATE_TRUNC('HOUR', DATEADD(DAY, -7, SYSDATE()))
     GROUP BY DATE_TRUNC('HOUR', ts), customer
 ),
 
@@ -161,35 +192,32 @@ counted AS (
         activities.total_activities,
         activities.unique_activity_types,
         activities.sessions,
-        activities.unique_artifacts,
-        COALESCE(activities.priced_usd, IFF(COALESCE(responses.unpriced_responses, 0) = 0, 0, NULL))
-            AS total_cost_usd,
+        COALESCE(artifacts.unique_artifacts, 0) AS unique_artifacts,
+        COALESCE(activities.priced_usd, IFF(activities.unpriced_responses = 0, 0, NULL)) AS total_cost_usd,
         answers.total_cost_credits,
-        COALESCE(responses.responses, 0) AS responses,
-        COALESCE(responses.unpriced_responses, 0) AS unpriced_responses,
-        COALESCE(responses.total_tokens, 0) AS total_tokens,
-        COALESCE(responses.prompt_tokens, 0) AS prompt_tokens,
-        COALESCE(responses.completion_tokens, 0) AS completion_tokens,
-        COALESCE(responses.cache_creation_tokens, 0) AS cache_creation_tokens,
-        COALESCE(responses.cache_read_tokens, 0) AS cache_read_tokens,
-        COALESCE(tools.tool_calls, 0) AS tool_calls,
-        COALESCE(tools.tool_calls_ended, 0) AS tool_calls_ended,
-        COALESCE(tools.tool_calls_succeeded, 0) AS tool_calls_succeeded,
-        tools.tool_p95_latency_ms,
-        COALESCE(mcp.mcp_calls, 0) AS mcp_calls,
-        COALESCE(mcp.mcp_calls_timed, 0) AS mcp_calls_timed,
-        mcp.p50_latency_ms,
-        mcp.p95_latency_ms,
-        mcp.p99_latency_ms,
+        activities.responses,
+        activities.unpriced_responses,
+        activities.total_tokens,
+        activities.prompt_tokens,
+        activities.completion_tokens,
+        activities.cache_creation_tokens,
+        activities.cache_read_tokens,
+        activities.tool_calls,
+        activities.tool_calls_ended,
+        activities.tool_calls_succeeded,
+        times.tool_p95_latency_ms,
+        activities.mcp_calls,
+        COALESCE(times.mcp_calls_timed, 0) AS mcp_calls_timed,
+        times.p50_latency_ms,
+        times.p95_latency_ms,
+        times.p99_latency_ms,
         COALESCE(answers.answers, 0) AS answers,
         COALESCE(answers.answers_with_provenance, 0) AS answers_with_provenance
     FROM activities
-    LEFT JOIN responses
-        ON activities.hour = responses.hour AND EQUAL_NULL(activities.customer, responses.customer)
-    LEFT JOIN tools
-        ON activities.hour = tools.hour AND EQUAL_NULL(activities.customer, tools.customer)
-    LEFT JOIN mcp
-        ON activities.hour = mcp.hour AND EQUAL_NULL(activities.customer, mcp.customer)
+    LEFT JOIN artifacts
+        ON activities.hour = artifacts.hour AND EQUAL_NULL(activities.customer, artifacts.customer)
+    LEFT JOIN times
+        ON activities.hour = times.hour AND EQUAL_NULL(activities.customer, times.customer)
     LEFT JOIN answers
         ON activities.hour = answers.hour AND EQUAL_NULL(activities.customer, answers.customer)
 ),
@@ -228,49 +256,61 @@ SELECT
     ) AS health_inputs
 FROM scored;
 
--- V_EXECUTIVE_SUMMARY: the last 30 days in one row, also when there was nothing.
+-- V_EXECUTIVE_SUMMARY: the last 30 days (the hour that was under way then included) in one row, also when there was
+-- nothing. From the rollups, as of the last run of roll_up_activity.
 CREATE OR REPLACE VIEW V_EXECUTIVE_SUMMARY COPY GRANTS AS
-WITH activities AS (
+WITH rolled AS (
+    SELECT *
+    FROM ACTIVITY_ROLLUP
+    WHERE hour >= DATE_TRUNC('HOUR', DATEADD(DAY, -30, SYSDATE()))
+),
+
+activities AS (
     SELECT
-        COUNT(DISTINCT _session_id) AS total_sessions,
+        COUNT(DISTINCT session_id) AS total_sessions,
         COUNT(DISTINCT customer) AS unique_users,
-        COUNT(*) AS total_activities,
-        SUM(revenue_impact) AS priced_usd,
-        COUNT(DISTINCT TO_DATE(ts)) AS days_active,
-        COUNT(DISTINCT feature_json:project_path::VARCHAR) AS projects_touched,
-        COUNT(DISTINCT feature_json:git_branch::VARCHAR) AS git_branches_worked,
-        MAX(ts) AS last_activity
-    FROM CLAUDE_STREAM_V2
-    WHERE ts >= DATEADD(DAY, -30, SYSDATE())
+        COALESCE(SUM(activities), 0)::BIGINT AS total_activities,
+        IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS priced_usd,
+        COUNT(DISTINCT TO_DATE(hour)) AS days_active,
+        COUNT(DISTINCT project_path) AS projects_touched,
+        COUNT(DISTINCT git_branch) AS git_branches_worked,
+        COALESCE(SUM(
+            IFF(activity IN ('claude_responded', 'llm_call', 'llm_response'), activities, 0)
+        ), 0)::BIGINT AS responses,
+        COALESCE(SUM(unpriced), 0)::BIGINT AS unpriced_responses,
+        COALESCE(SUM(total_tokens), 0) AS total_tokens_consumed,
+        COALESCE(SUM(
+            IFF(activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution'), activities, 0)
+        ), 0)::BIGINT AS tool_executions,
+        COALESCE(SUM(IFF(
+            activity IN (
+                'file_read', 'file_created', 'file_written', 'file_edited', 'file_deleted', 'file_renamed',
+                'claude_file_operation', 'file_op', 'file_operation'
+            ), activities, 0
+        )), 0)::BIGINT AS file_operations,
+        COALESCE(SUM(errors), 0)::BIGINT AS errors_rolled
+    FROM rolled
 ),
 
 responses AS (
     SELECT
-        COUNT(*) AS responses,
-        COUNT_IF(is_unpriced) AS unpriced_responses,
-        AVG(IFF(total_latency_ms BETWEEN 0 AND 1e12, total_latency_ms, NULL)) AS avg_response_time_ms,
-        MAX(IFF(total_latency_ms BETWEEN 0 AND 1e12, total_latency_ms, NULL)) AS max_response_time_ms,
-        COALESCE(SUM(IFF(COALESCE(is_counted, TRUE), total_tokens, NULL)), 0) AS total_tokens_consumed
-    FROM VW_LLM_EVENTS
-    WHERE ts >= DATEADD(DAY, -30, SYSDATE()) AND is_response
+        SUM(latency_ms * calls) / NULLIF(SUM(calls), 0) AS avg_response_time_ms,
+        MAX(latency_ms) AS max_response_time_ms
+    FROM LATENCY_ROLLUP
+    WHERE hour >= DATE_TRUNC('HOUR', DATEADD(DAY, -30, SYSDATE())) AND kind = 'llm'
 ),
 
-tools AS (
-    SELECT COUNT(*) AS tool_executions
-    FROM VW_TOOL_EVENTS
-    WHERE ts >= DATEADD(DAY, -30, SYSDATE())
+-- whether a statement failed is in the query log, too
+statements AS (
+    SELECT COUNT(*) AS failed
+    FROM V_STATEMENTS
+    WHERE ts >= DATE_TRUNC('HOUR', DATEADD(DAY, -30, SYSDATE())) AND is_failed
 ),
 
-files AS (
-    SELECT COUNT(*) AS file_operations
-    FROM VW_FILE_EVENTS
-    WHERE ts >= DATEADD(DAY, -30, SYSDATE())
-),
-
-errors AS (
-    SELECT COUNT(*) AS errors_encountered
-    FROM V_ERRORS
-    WHERE ts >= DATEADD(DAY, -30, SYSDATE())
+newest AS (
+    SELECT MAX(ts) AS last_activity
+    FROM CLAUDE_STREAM_V2
+    WHERE ts >= DATE_TRUNC('HOUR', DATEADD(DAY, -30, SYSDATE()))
 )
 
 SELECT
@@ -279,46 +319,40 @@ SELECT
     activities.total_sessions,
     activities.unique_users,
     activities.total_activities,
-    tools.tool_executions,
-    files.file_operations,
-    errors.errors_encountered,
-    COALESCE(activities.priced_usd, IFF(responses.unpriced_responses = 0, 0, NULL)) AS total_cost_usd,
-    COALESCE(activities.priced_usd, IFF(responses.unpriced_responses = 0, 0, NULL))
+    activities.tool_executions,
+    activities.file_operations,
+    activities.errors_rolled + statements.failed AS errors_encountered,
+    COALESCE(activities.priced_usd, IFF(activities.unpriced_responses = 0, 0, NULL)) AS total_cost_usd,
+    COALESCE(activities.priced_usd, IFF(activities.unpriced_responses = 0, 0, NULL))
     / NULLIF(activities.total_activities, 0) AS avg_cost_per_activity,
-    responses.responses,
-    responses.unpriced_responses,
+    activities.responses,
+    activities.unpriced_responses,
     activities.days_active,
     activities.projects_touched,
     activities.git_branches_worked,
     responses.avg_response_time_ms,
     responses.max_response_time_ms,
-    responses.total_tokens_consumed,
-    activities.last_activity
+    activities.total_tokens_consumed,
+    newest.last_activity
 FROM activities
 CROSS JOIN responses
-CROSS JOIN tools
-CROSS JOIN files
-CROSS JOIN errors;
+CROSS JOIN statements
+CROSS JOIN newest;
 
 -- V_USER_ADOPTION: one row per day with activity. previous_day_users is 0 after a day without any; growth is then NULL.
 CREATE OR REPLACE VIEW V_USER_ADOPTION COPY GRANTS AS
 WITH days AS (
     SELECT
-        TO_DATE(ts) AS activity_date,
+        TO_DATE(hour) AS activity_date,
         COUNT(DISTINCT customer) AS daily_active_users,
-        COUNT(DISTINCT _session_id) AS daily_sessions,
-        COUNT(*) AS daily_activities,
-        LISTAGG(DISTINCT customer, ', ') WITHIN GROUP (ORDER BY customer) AS user_list
-    FROM CLAUDE_STREAM_V2
-    GROUP BY TO_DATE(ts)
-),
-
-tools AS (
-    SELECT
-        TO_DATE(ts) AS activity_date,
-        COUNT(DISTINCT tool_name_normalized) AS unique_tools_used
-    FROM VW_TOOL_EVENTS
-    GROUP BY TO_DATE(ts)
+        COUNT(DISTINCT session_id) AS daily_sessions,
+        SUM(activities)::BIGINT AS daily_activities,
+        LISTAGG(DISTINCT customer, ', ') WITHIN GROUP (ORDER BY customer) AS user_list,
+        COUNT(DISTINCT IFF(
+            activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution'), name, NULL
+        )) AS unique_tools_used
+    FROM ACTIVITY_ROLLUP
+    GROUP BY TO_DATE(hour)
 ),
 
 compared AS (
@@ -338,13 +372,12 @@ SELECT
     compared.daily_sessions,
     compared.daily_activities,
     compared.daily_activities / NULLIF(compared.daily_sessions, 0) AS avg_activities_per_session,
-    COALESCE(tools.unique_tools_used, 0) AS unique_tools_used,
+    compared.unique_tools_used,
     compared.user_list,
     compared.previous_day_users,
     (compared.daily_active_users - compared.previous_day_users) * 100.0
     / NULLIF(compared.previous_day_users, 0) AS daily_growth_percentage
-FROM compared
-LEFT JOIN tools ON compared.activity_date = tools.activity_date;
+FROM compared;
 
 -- V_TOOL_USAGE_ANALYTICS: one row per tool, over everything kept.
 -- Tokens and cost of an answer are shared equally among the tools it called; NULL where no answer is known or priced.
