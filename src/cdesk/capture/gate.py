@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cdesk.activity.codec import pack, seal
@@ -11,19 +11,29 @@ from cdesk.governance.consent import Consent
 from cdesk.queue.writer import Writer
 
 
+def _all(objects: Sequence[bytes]) -> Sequence[int]:
+    return range(len(objects))
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`redact` takes and gives one JSON object as bytes; `key` is this home's own."""
+    """`redact` takes and gives one JSON object as bytes; `key` is this home's own; `suspects` says at which indexes
+    `redact` may change something."""
 
     writer: Writer
     redact: Callable[[bytes], bytes]
     consent: Consent
     key: bytes
+    suspects: Callable[[Sequence[bytes]], Sequence[int]] = _all
 
     def lines(self, activities: Iterable[Activity]) -> list[bytes]:
         """The lines that may be kept, ready to append."""
+        return [seal(self.redact(packed)) for packed in self.packed(activities)]
+
+    def packed(self, activities: Iterable[Activity]) -> list[bytes]:
+        """Those that may be kept as JSON objects, not yet redacted: never to be written as they are."""
         kept = (self.consent.apply(activity, self.key) for activity in activities)
-        return [seal(self.redact(pack(activity))) for activity in kept if activity is not None]
+        return [pack(activity) for activity in kept if activity is not None]
 
     def admit(self, activities: Iterable[Activity]) -> int:
         """How many are durable when it returns. Raises QueueFull or QueueError: then none is."""

@@ -39,7 +39,7 @@ class HookRoute:
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def take(self, request: Request) -> Response:
-        received = _stamp(request.headers.get("x-cdesk-received-ns"), time.time_ns())
+        received = received_ns(request.headers.get("x-cdesk-received-ns"), time.time_ns())
         body = await _body(request)
         if body is None:
             return _refused(413, f"the payload is over the limit of {BODY_BYTES_MAX:,} bytes.")
@@ -54,7 +54,8 @@ class HookRoute:
         return Response(status_code=200)
 
 
-def _stamp(header: str | None, now_ns: int) -> int:
+def received_ns(header: str | None, now_ns: int) -> int:
+    """The stamp of who took the payload before us, or now."""
     if header is None or not header.isascii() or not header.isdigit() or len(header) > 20:
         return now_ns
     given = int(header)
