@@ -40,8 +40,10 @@ from cdesk.surface.http.service import Guarded
 ACTIVITIES = "/v1/activities"
 BODY_BYTES_MAX = 64 * 1024
 """A larger body would hold up the loop for milliseconds."""
+TURN_BYTES_MAX = 256 * 1024
 LOOKED_AT_BYTES_MAX = 16 * 1024
-"""How much may be searched closely for secrets in one turn; the rest goes to the threads."""
+"""How much one turn of the loop may take, and search closely for secrets: some milliseconds. What is to be searched
+beyond that goes to the threads."""
 HEADS_MAX = 1_024
 BACKLOG_BYTES_MAX = 64 * 1024
 
@@ -135,7 +137,7 @@ class Lane:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        asked, self._asked = self._asked, []
+        asked = self._next()
         taken: list[_Asked] = []
         packed: list[list[bytes]] = []
         for one in asked:
@@ -146,6 +148,17 @@ class Lane:
                 taken.append(one)
                 packed.append(objects)
         self._append(*self._without_secrets(taken, packed))
+
+    def _next(self) -> list[_Asked]:
+        """As many as one turn may take; the others have the next one."""
+        size = count = 0
+        while count < len(self._asked) and (not count or size + len(self._asked[count].body) <= TURN_BYTES_MAX):
+            size += len(self._asked[count].body)
+            count += 1
+        asked, self._asked = self._asked[:count], self._asked[count:]
+        if self._asked:
+            asyncio.get_running_loop().call_soon(self._turn)
+        return asked
 
     def _packed(self, asked: _Asked) -> list[bytes] | None:
         try:
