@@ -128,7 +128,9 @@ def round_(seconds: float) -> dict[str, Figure]:
         for name, face in faces.items():
             found[f"{name} {producers}"] = face(Disk(), producers, seconds)
     after = raw(Disk(), 1, seconds)
-    found["raw"] = Figure(*(statistics.mean(pair) for pair in zip(asdict(before).values(), asdict(after).values(), strict=True)))
+    found["raw"] = Figure(
+        *(statistics.mean(pair) for pair in zip(asdict(before).values(), asdict(after).values(), strict=True))
+    )
     found["ideal +5 ms 64"] = raw(SlowDisk(), 64, seconds)
     found["loop +5 ms 64"] = loop(SlowDisk(), 64, seconds)
     found["threads +5 ms 64"] = threads(SlowDisk(), 64, seconds)

@@ -153,7 +153,12 @@ def cdesk(folder: Path, *, is_whole: bool) -> Iterator[tuple[int, str]]:
     """The service in a process of its own; `is_whole`: with its uploader."""
     folder.mkdir()
     (folder / "config.toml").write_text("[queue]\nbytes_max = 50000000000\n")
-    environment = {**os.environ, "CDESK_HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / "none"), "HOME": str(folder)}
+    environment = {
+        **os.environ,
+        "CDESK_HOME": str(folder),
+        "CLAUDE_CONFIG_DIR": str(folder / "none"),
+        "HOME": str(folder),
+    }
     server = subprocess.Popen(
         [sys.executable, __file__, "--serve", "whole" if is_whole else "intake"], env=environment,
         stdout=subprocess.PIPE, text=True,
@@ -282,7 +287,11 @@ def main() -> None:
                 pairs = zip(found[f"{ours} {count}"], found.get(f"{peer} {count}", []), strict=False)
                 if values := sorted(one.rate / other.rate for one, other in pairs):
                     name = f"{ours} / {peer} {count}"
-                    ratios[name] = {"median": round(statistics.median(values), 3), "least": round(values[0], 3), "most": round(values[-1], 3)}
+                    ratios[name] = {
+                        "median": round(statistics.median(values), 3),
+                        "least": round(values[0], 3),
+                        "most": round(values[-1], 3),
+                    }
                     goal = f"   goal {GOAL}" if (ours, peer) == ("cdesk", "redis") and count >= 64 else ""
                     print(f"{name:<32} {statistics.median(values):8.2f} {values[0]:8.2f} {values[-1]:8.2f}{goal}")
     machine.RESULTS.mkdir(exist_ok=True)

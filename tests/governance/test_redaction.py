@@ -389,7 +389,9 @@ class TestTogether:
         """Secrets, parts of secrets that a neighbour could complete, and quiet lines, in any order."""
         pieces = data.draw(st.lists(st.sampled_from(_pieces()), min_size=2, max_size=12))
         assert redactor.suspects(pieces) == [index for index, raw in enumerate(pieces) if suspected_alone(raw)]
-        assert all(redactor.line(raw) is raw for index, raw in enumerate(pieces) if index not in redactor.suspects(pieces))
+        assert all(
+            redactor.line(raw) is raw for index, raw in enumerate(pieces) if index not in redactor.suspects(pieces)
+        )
 
     def test_real_lines_give_what_each_gives(self) -> None:
         """Whole transcripts, sixteen lines at a time."""
@@ -400,7 +402,9 @@ class TestTogether:
             batch = lines[at : at + 16]
             assert redactor.suspects(batch) == [index for index, raw in enumerate(batch) if suspected_alone(raw)]
 
-    @pytest.mark.parametrize("pattern", [r"^k\d{9}$", r"\Ak\d{9}\z", r"\bk\d{9}\b", r"(?:^|;)k\d{9}(?:;|\z)", r"\\zk\d{9}"])
+    @pytest.mark.parametrize(
+        "pattern", [r"^k\d{9}$", r"\Ak\d{9}\z", r"\bk\d{9}\b", r"(?:^|;)k\d{9}(?:;|\z)", r"\\zk\d{9}"]
+    )
     def test_the_edge_of_a_text_is_the_edge_of_its_line(self, pattern: str) -> None:
         """Whatever word a rule has for it."""
         own = Redactor(b"a key for tests, 16+ bytes", [Rule("edge", pattern, 0, 0.0, (), "", gated=False, rank=0)])
@@ -418,7 +422,15 @@ class TestTogether:
 @cache
 def _pieces() -> list[bytes]:
     texts = [case["text"].encode() for case in vectors() if len(case["text"]) < 400]
-    return [QUIET, b"", b'"', b"\\", *texts, *(text[: len(text) // 2] for text in texts), *(text[len(text) // 2 :] for text in texts)]
+    return [
+        QUIET,
+        b"",
+        b'"',
+        b"\\",
+        *texts,
+        *(text[: len(text) // 2] for text in texts),
+        *(text[len(text) // 2 :] for text in texts),
+    ]
 
 
 class TestQuality:

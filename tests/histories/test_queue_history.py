@@ -138,9 +138,7 @@ class QueueHistory(RuleBasedStateMachine):
             self.start_producer(number)
         producer.disk.fault = None
 
-    async def loop_turns(
-        self, producer: Producer, turns: list[list[int]], fault: Fault | None, fails_at: int
-    ) -> None:
+    async def loop_turns(self, producer: Producer, turns: list[list[int]], fault: Fault | None, fails_at: int) -> None:
         writer = AsyncWriter(producer.writer)
         for turn, sizes in enumerate(turns):
             calls = [[line(f"{producer.name}-{producer.count + n}-{part}", size) for part in "ab"]

@@ -76,7 +76,9 @@ class Serving:
         return Counting
 
     def lines(self) -> list[bytes]:
-        return [line for path in sorted((self.app.home.queue).glob("*.ndjson")) for line in path.read_bytes().splitlines()]
+        return [
+            line for path in sorted((self.app.home.queue).glob("*.ndjson")) for line in path.read_bytes().splitlines()
+        ]
 
     def close(self) -> None:
         self.server.should_exit = True
@@ -145,7 +147,9 @@ def of(**others: Any) -> bytes:
     return json.dumps({**GOOD, **others}).encode()
 
 
-PAYLOAD = json.dumps({"session_id": "s-1", "cwd": "/p", "hook_event_name": "SessionStart", "source": "startup"}).encode()
+PAYLOAD = json.dumps(
+    {"session_id": "s-1", "cwd": "/p", "hook_event_name": "SessionStart", "source": "startup"}
+).encode()
 TAKEN = {
     "one activity": request(of()),
     "with everything": request(of(
@@ -246,7 +250,9 @@ def test_recorded_hooks_give_the_same_lines(both: Both) -> None:
     """A whole session of Claude Code, told to both."""
     already = len(both.short.lines()), len(both.usual.lines())
     for _, payload in calls("tools"):
-        told = request(json.dumps(payload).encode(), HOOK, Authorization=f"Bearer {both.short.ingest}", X_Cdesk_Received_Ns=STAMP)
+        told = request(
+            json.dumps(payload).encode(), HOOK, Authorization=f"Bearer {both.short.ingest}", X_Cdesk_Received_Ns=STAMP
+        )
         assert both.short.ask(told) == both.usual.ask(told)
     lines = both.short.lines()[already[0] :]
     assert lines and lines == both.usual.lines()[already[1] :]

@@ -32,8 +32,8 @@ class Gate:
 
     def packed(self, activities: Iterable[Activity]) -> list[bytes]:
         """Those that may be kept as JSON objects, not yet redacted: never to be written as they are."""
-        kept = (self.consent.apply(activity, self.key) for activity in activities)
-        return [pack(activity) for activity in kept if activity is not None]
+        consent, key = self.consent, self.key
+        return [pack(kept) for activity in activities if (kept := consent.apply(activity, key)) is not None]
 
     def admit(self, activities: Iterable[Activity]) -> int:
         """How many are durable when it returns. Raises QueueFull or QueueError: then none is."""

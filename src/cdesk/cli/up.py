@@ -134,8 +134,10 @@ def _serve(home: Home, port: int | None) -> int:
         worker.start()
         threading.Thread(target=lane.open, name="cdesk-lane", daemon=True).start()
         _outlive_signals()
-        server.run(sockets=[listener])
-        lane.close()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            lane.close()
     finally:
         _forget(home)
         app.close()

@@ -78,9 +78,7 @@ class AsyncWriter:
         took = self._clock.monotonic() - began
         loop.call_soon_threadsafe(self._settle, loop, batch, error, took)
 
-    def _settle(
-        self, loop: asyncio.AbstractEventLoop, batch: _Batch, error: BaseException | None, took: float
-    ) -> None:
+    def _settle(self, loop: asyncio.AbstractEventLoop, batch: _Batch, error: BaseException | None, took: float) -> None:
         batch.tell(error)
         if not self._coming:
             self._is_under_way = False

@@ -5,7 +5,8 @@
     400, 413   not a payload, or over BODY_BYTES_MAX
     503, 507   the queue takes nothing now; Claude Code goes on, and the transcript tells it later
 
-A payload waits for no question anybody asks: its WORKERS threads are its own.
+Small payloads come in by the lane (`lane.py`), which answers only what goes well; all others arrive here. None waits for
+a question that anybody asks: the WORKERS threads are for payloads alone.
 """
 
 from __future__ import annotations

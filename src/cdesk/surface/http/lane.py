@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from time import time_ns
 from typing import ClassVar, NamedTuple
@@ -30,7 +29,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from cdesk.activity.codec import seal
 from cdesk.activity.model import Activity
 from cdesk.app import App
-from cdesk.capture import hook
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt, plain_activity
 from cdesk.queue.async_writer import AsyncWriter
@@ -167,9 +165,7 @@ class Lane:
         except Exception:  # whatever it is, the application says it, to this one client
             return None
 
-    def _without_secrets(
-        self, asked: list[_Asked], packed: list[list[bytes]]
-    ) -> tuple[list[_Asked], list[bytes]]:
+    def _without_secrets(self, asked: list[_Asked], packed: list[list[bytes]]) -> tuple[list[_Asked], list[bytes]]:
         """Who can be answered by this turn, and the lines to append for them."""
         flat = [one for objects in packed for one in objects]
         if not self._app.gate.suspects(flat):
