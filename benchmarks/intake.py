@@ -10,7 +10,8 @@ wrk nothing can be measured, without Redis its column is left out.
     cdesk            `POST /v1/activities`: authenticated, validated, consent and redaction applied, on disk; what
                      waits for the client, without the uploader
     hooks            `POST /v1/hooks/claude-code` of the same service, with the payload of a tool call
-    whole service    as `cdesk up` runs it: the uploader merges into the warehouse on the same cores meanwhile
+    whole service    as `cdesk up` runs it: the uploader merges into the warehouse on the same cores meanwhile;
+                     measured after the others, which it would disturb
     bare uvicorn     an ASGI endpoint that reads the body, keeps nothing, and answers `{}`
 
 Figures are medians over the rounds, ratios are taken within a round. Goal: cdesk ≥ 0.9 × Redis at 64 and 256 clients.
@@ -29,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -230,27 +231,33 @@ def _wait_for(port: int) -> None:
 
 
 def measure(rounds: int, seconds: int, clients: tuple[int, ...]) -> dict[str, list[Figure]]:
-    """By name and clients, one figure a round; all of one round side by side."""
+    """By name and clients, one figure a round; all of one round side by side, but for the whole service, which would
+    go on merging beside the others."""
     found: dict[str, list[Figure]] = {}
-    with tempfile.TemporaryDirectory() as temporary, ExitStack() as open_:
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        redis_port = open_.enter_context(redis(folder / "redis"))
-        port, token = open_.enter_context(cdesk(folder / "intake", is_whole=False))
-        whole_port, whole_token = open_.enter_context(cdesk(folder / "whole", is_whole=True))
-        endpoints = {
-            "cdesk": Endpoint(port, token, "/v1/activities", ACTIVITY),
-            "hooks": Endpoint(port, token, HOOK, PAYLOAD),
-            "whole service": Endpoint(whole_port, whole_token, "/v1/activities", ACTIVITY),
-            "bare uvicorn": Endpoint(open_.enter_context(bare()), "", "/", ACTIVITY),
-        }
+        with (
+            redis(folder / "redis") as redis_port,
+            cdesk(folder / "intake", is_whole=False) as (port, token),
+            bare() as bare_port,
+        ):
+            endpoints = {
+                "cdesk": Endpoint(port, token, "/v1/activities", ACTIVITY),
+                "hooks": Endpoint(port, token, HOOK, PAYLOAD),
+                "bare uvicorn": Endpoint(bare_port, "", "/", ACTIVITY),
+            }
+            for count in clients:
+                for _ in range(rounds):
+                    if redis_port is not None:
+                        runs = found.setdefault(f"redis {count}", [])
+                        rate = runs[-1].rate if runs else over_redis(redis_port, count, 0, 0).rate
+                        runs.append(over_redis(redis_port, count, seconds, rate))
+                    for name, endpoint in endpoints.items():
+                        found.setdefault(f"{name} {count}", []).append(over_http(endpoint, count, seconds))
         for count in clients:
-            for _ in range(rounds):
-                if redis_port is not None:
-                    before = found.get(f"redis {count}")
-                    rate = before[-1].rate if before else over_redis(redis_port, count, 0, 0).rate
-                    found.setdefault(f"redis {count}", []).append(over_redis(redis_port, count, seconds, rate))
-                for name, endpoint in endpoints.items():
-                    found.setdefault(f"{name} {count}", []).append(over_http(endpoint, count, seconds))
+            with cdesk(folder / f"whole-{count}", is_whole=True) as (port, token):
+                endpoint = Endpoint(port, token, "/v1/activities", ACTIVITY)
+                found[f"whole service {count}"] = [over_http(endpoint, count, seconds) for _ in range(rounds)]
     return found
 
 

@@ -96,23 +96,44 @@ def test_whoever_comes_during_a_sync_shares_the_next(folder: Path) -> None:
 
 
 def test_on_a_slow_disk_the_next_sync_waits_for_those_just_told(folder: Path) -> None:
-    """Two half crowds do not take turns: who waited and who comes back share one sync."""
+    """Who waited and who comes back, one after the other, share one sync."""
     hands = Hands()
     disk = HeldDisk(hands, took=SLOW_S * 10_000)
 
     async def produce() -> None:
         writer = AsyncWriter(Writer(folder, disk=disk), clock=hands.clock)
-        first = writer.append([line("a")])
+        first = [writer.append([line("a")]), writer.append([line("b")])]
         await begun(disk)
-        waits = writer.append([line("b")])
+        waits = writer.append([line("c")])
         disk.may_end.release()
-        await first
-        comes_back = writer.append([line("a again")])
+        await asyncio.gather(*first)
+        back = [writer.append([line("a again")])]
+        await asyncio.sleep(0.01)
+        back.append(writer.append([line("b again")]))
         disk.may_end.release()
-        await asyncio.gather(waits, comes_back)
+        await asyncio.gather(waits, *back)
 
     asyncio.run(produce())
     assert disk.done.count("sync") == 2
+
+
+def test_the_pause_of_a_slow_disk_ends(folder: Path) -> None:
+    """When those just told stay away, and at once when they were only one."""
+    hands = Hands()
+    disk = HeldDisk(hands, took=SLOW_S)
+
+    async def produce() -> None:
+        writer = AsyncWriter(Writer(folder, disk=disk), clock=hands.clock)
+        for _ in range(4):
+            disk.may_end.release()
+        await asyncio.gather(writer.append([line(1)]), writer.append([line(2)]))
+        await writer.append([line("alone")])
+        await writer.append([line("alone again")])
+        await asyncio.sleep(0.01)
+        await writer.append([line("later")])
+
+    asyncio.run(produce())
+    assert disk.done.count("sync") == 4
 
 
 def test_nothing_to_append_touches_nothing(folder: Path) -> None:

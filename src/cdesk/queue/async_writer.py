@@ -7,10 +7,10 @@
 There is no timer that a producer would wait for: a sync begins as soon as the one before it has returned and the producers
 it woke have had their turn. A lone producer never waits for company, and a slow disk gets larger batches by itself.
 
-One pause there is, on a slow disk only. Producers behind a socket come back a moment after their answer, just too late for
-the sync that those who wait already have begun: two half crowds would take turns for ever, each sync with one of them.
-So when a sync took SLOW_S or more and somebody waits already, the next one waits until as many lines have come
-again as it made durable, or for PAUSE_PART of the time it took.
+One pause there is, on a slow disk only. Producers behind a socket come back a moment after their answer, one after the
+other: the first would begin a sync for itself, and all others wait for the one after it, so that every second sync were
+nearly empty. So when a sync took SLOW_S or more, the next one waits until as many lines have come again as it made
+durable, or for PAUSE_PART of the time it took. A lone producer ends that pause itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.queue.writer import Writer, joined
 
 SLOW_S = 0.002
-PAUSE_PART = 0.25
+PAUSE_PART = 0.5
 
 
 class AsyncWriter:
@@ -55,7 +55,7 @@ class AsyncWriter:
             self._is_under_way = True
             loop.call_soon(self._begin, loop)
         elif self._pause is not None and self._lines >= self._lines_awaited:
-            self._end_pause(loop)
+            self._end_pause(loop)  # everybody is back
         return done
 
     def close(self) -> None:
@@ -79,20 +79,24 @@ class AsyncWriter:
         loop.call_soon_threadsafe(self._settle, loop, batch, error, took)
 
     def _settle(self, loop: asyncio.AbstractEventLoop, batch: _Batch, error: BaseException | None, took: float) -> None:
+        self._lines_awaited = self._lines + batch.lines
         batch.tell(error)
-        if not self._coming:
-            self._is_under_way = False
-        elif took < SLOW_S:
-            loop.call_soon(self._begin, loop)
-        else:
-            self._lines_awaited = self._lines + batch.lines
+        if took >= SLOW_S:
             self._pause = loop.call_later(took * PAUSE_PART, self._end_pause, loop)
+        else:
+            self._go_on(loop)
 
     def _end_pause(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
+            self._go_on(loop)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._coming:
             loop.call_soon(self._begin, loop)
+        else:
+            self._is_under_way = False
 
 
 @dataclass(frozen=True, slots=True)
