@@ -9,8 +9,8 @@ it woke have had their turn. A lone producer never waits for company, and a slow
 
 One pause there is, on a slow disk only. Producers behind a socket come back a moment after their answer, one after the
 other: the first would begin a sync for itself, and all others wait for the one after it, so that every second sync were
-nearly empty. So when a sync took SLOW_S or more, the next one waits until as many lines have come again as it made
-durable, or for PAUSE_PART of the time it took. A lone producer ends that pause itself.
+nearly empty. So when two syncs in a row took SLOW_S or more, the next one waits until as many lines have come again as the
+last made durable, or for PAUSE_PART of the time the shorter took. A lone producer ends that pause itself.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class AsyncWriter:
         self._is_under_way = False
         self._pause: asyncio.TimerHandle | None = None
         self._lines_awaited = 0
+        self._took = 0.0
 
     def append(self, lines: Sequence[bytes]) -> asyncio.Future[None]:
         """Await it: then the lines are durable, in order. Raises QueueFull or QueueError: none is.
@@ -81,8 +82,9 @@ class AsyncWriter:
     def _settle(self, loop: asyncio.AbstractEventLoop, batch: _Batch, error: BaseException | None, took: float) -> None:
         self._lines_awaited = self._lines + batch.lines
         batch.tell(error)
-        if took >= SLOW_S:
-            self._pause = loop.call_later(took * PAUSE_PART, self._end_pause, loop)
+        usual, self._took = min(took, self._took), took
+        if usual >= SLOW_S:
+            self._pause = loop.call_later(usual * PAUSE_PART, self._end_pause, loop)
         else:
             self._go_on(loop)
 
