@@ -38,11 +38,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import activities, machine
 
 from cdesk.queue import Writer
+from cdesk.queue.async_writer import AsyncWriter
 from cdesk.queue.disk import Disk
 
 CACHE = Path(tempfile.gettempdir()) / "cdesk-benchmarks"
@@ -117,6 +120,18 @@ def cdesk_threads(flush_ms: float) -> Callable[[Path], AbstractContextManager[Ca
     def opened(folder: Path) -> Iterator[Callable[[], Append]]:
         writer = Writer(folder, disk=SlowDisk(flush_ms), bytes_max=1 << 40)
         yield lambda: lambda line: writer.append([line])
+        writer.close()
+
+    return opened
+
+
+def cdesk_tasks(flush_ms: float) -> Callable[[Path], AbstractAsyncContextManager[Callable[[], AppendAsync]]]:
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Callable[[], AppendAsync]]:
+        writer = Writer(folder, disk=SlowDisk(flush_ms), bytes_max=1 << 40)
+        lane = AsyncWriter(writer)
+        yield lambda: lambda line: lane.append([line])
+        lane.close()
         writer.close()
 
     return opened
@@ -226,7 +241,10 @@ def _answers(port: int) -> bool:
 
 
 def contenders(flush_ms: float) -> list[Contender]:
-    ours = [Contender("cdesk Writer, threads", threads=cdesk_threads(flush_ms))]
+    ours = [
+        Contender("cdesk Writer, threads", threads=cdesk_threads(flush_ms)),
+        Contender("cdesk AsyncWriter", tasks=cdesk_tasks(flush_ms)),
+    ]
     if flush_ms:
         return ours
     return [
@@ -249,7 +267,7 @@ def measured(contender: Contender, producers: int, seconds: float, cache: Path) 
             with contender.threads(Path(folder)) as producer:
                 times, took = _by_threads([producer() for _ in range(producers)], seconds)
         else:
-            times, took = asyncio.run(_by_tasks(contender, Path(folder), producers, seconds))
+            times, took = uvloop.run(_by_tasks(contender, Path(folder), producers, seconds))
     times.sort()
     return Figure(
         contender.name, producers, round(len(times) / took),

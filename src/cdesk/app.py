@@ -112,7 +112,8 @@ class Producer:
         from cdesk.governance.redaction import Redactor
 
         key = load_or_make_key(self.home.key)
-        return Gate(self.writer, Redactor(key).line, self.settings.consent, key, relief=self.relief)
+        redactor = Redactor(key)
+        return Gate(self.writer, redactor.line, self.settings.consent, key, redactor.suspects, relief=self.relief)
 
     @cached_property
     def intake(self) -> Intake:

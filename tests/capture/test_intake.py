@@ -14,10 +14,10 @@ from tests.capture.house import KEY, REDACTOR, House
 from tests.generated import json_values
 from tests.queue.hostile_disk import Fault, HostileDisk
 
-from cdesk.activity.codec import decode
+from cdesk.activity.codec import decode, encode
 from cdesk.activity.identity import activity_id
 from cdesk.capture.gate import Gate
-from cdesk.capture.intake import TEXT_MAX, Intake, Receipt, Unacceptable, activity
+from cdesk.capture.intake import TEXT_MAX, Intake, Receipt, Unacceptable, activity, plain_activity
 from cdesk.errors import QueueError, QueueFull
 from cdesk.governance.consent import Consent
 from cdesk.queue import Writer
@@ -194,6 +194,37 @@ def test_anything_is_answered(house: House, things: list[dict[str, Any]]) -> Non
     assert len(lines) - before == receipt.accepted
     for line in lines[before:]:
         decode(line)
+
+
+@settings(max_examples=400)
+@given(
+    thing=st.dictionaries(
+        st.sampled_from([*GOOD, "activity_id", "revenue_impact", "link", "_session_id", "zzz"]),
+        values | st.sampled_from((None, 1, 1e15, 10**15 + 1, True, "a", "é" * TEXT_MAX, "x" * (TEXT_MAX + 1))),
+        max_size=3,
+    ),
+    named=st.booleans(),
+)
+def test_the_short_reading_gives_what_the_long_one_gives(thing: dict[str, Any], named: bool) -> None:
+    """Or nothing at all; never something else."""
+    body = msgspec.json.encode({**GOOD, **({"activity_id": "door 7"} if named else {}), **thing})
+    short = plain_activity(body)
+    try:
+        long = activity(msgspec.json.decode(body))
+    except Unacceptable:
+        assert short is None
+    else:
+        assert short in (None, long) and (short is None or encode(short) == encode(long))
+
+
+def test_the_short_reading_takes_what_is_usual() -> None:
+    """Every field; an id of one's own is asked for, because without it everything together is the id."""
+    everything = good(
+        activity_id="door 7", anonymous_customer_id="host_1", revenue_impact=1, link="https://x", _org_id="acme",
+        _session_id="s1", _query_tag=None,
+    )  # fmt: skip
+    assert plain_activity(msgspec.json.encode(everything)) == activity(everything)
+    assert plain_activity(msgspec.json.encode(GOOD)) is None
 
 
 # -- refused by the queue, or by the person ------------------------------------------------------------------------

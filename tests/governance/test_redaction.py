@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 import time
+from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdesk.governance.redaction import JsonValue, Redactor
+from cdesk.governance.redaction.rule import Rule, load_rules
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 VECTORS = DATA / "gitleaks" / "vectors.jsonl.gz"
@@ -351,6 +353,84 @@ class TestLinearTime:
     def test_a_secret_after_hostile_text_is_still_found(self, name: str) -> None:
         """The automaton may run out of room for states, never out of sight."""
         assert AWS not in redactor.text(HOSTILE[name] * (200_000 // len(HOSTILE[name])) + f"\n\n {AWS} ")
+
+
+QUIET = b'{"text":"nothing to see, twice over"}'
+
+
+def suspected_alone(raw: bytes) -> bool:
+    """By the look that `line` itself takes."""
+    return redactor.suspects([raw]) == [0]
+
+
+class TestTogether:
+    """Lines looked at in one pass are found as they are found alone: nothing hides at the joints."""
+
+    def test_every_vector_is_found_between_quiet_lines(self) -> None:
+        """As it stands, its edges being the edges of the text, and as a JSON line; in front, in the middle and at the end."""
+        texts = [case["text"].encode() for case in vectors()]
+        raws = [*texts, *(json.dumps({"content": case["text"]}).encode() for case in vectors())]
+        for raw in raws:
+            found = [0] if suspected_alone(raw) else []
+            assert redactor.suspects([raw, QUIET]) == found
+            assert redactor.suspects([QUIET, raw, QUIET]) == [index + 1 for index in found]
+            assert redactor.suspects([QUIET, raw]) == [index + 1 for index in found]
+
+    def test_the_secrets_themselves_are_found_at_the_edges(self) -> None:
+        """Some rules ask for the end of the text behind a secret."""
+        for case in vectors():
+            for secret in case.get("secrets", []):
+                raw = secret.encode()
+                assert redactor.suspects([QUIET, raw, QUIET]) == ([1] if suspected_alone(raw) else [])
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_many_lines_give_what_each_gives(self, data: st.DataObject) -> None:
+        """Secrets, parts of secrets that a neighbour could complete, and quiet lines, in any order."""
+        pieces = data.draw(st.lists(st.sampled_from(_pieces()), min_size=2, max_size=12))
+        assert redactor.suspects(pieces) == [index for index, raw in enumerate(pieces) if suspected_alone(raw)]
+        assert all(
+            redactor.line(raw) is raw for index, raw in enumerate(pieces) if index not in redactor.suspects(pieces)
+        )
+
+    def test_real_lines_give_what_each_gives(self) -> None:
+        """Whole transcripts, sixteen lines at a time."""
+        if not TRANSCRIPTS.exists():
+            pytest.skip(f"the transcripts are not at {TRANSCRIPTS}")
+        lines = [line for path in sorted(TRANSCRIPTS.rglob("*.jsonl"))[:40] for line in path.read_bytes().splitlines()]
+        for at in range(0, len(lines), 16):
+            batch = lines[at : at + 16]
+            assert redactor.suspects(batch) == [index for index, raw in enumerate(batch) if suspected_alone(raw)]
+
+    @pytest.mark.parametrize(
+        "pattern", [r"^k\d{9}$", r"\Ak\d{9}\z", r"\bk\d{9}\b", r"(?:^|;)k\d{9}(?:;|\z)", r"\\zk\d{9}"]
+    )
+    def test_the_edge_of_a_text_is_the_edge_of_its_line(self, pattern: str) -> None:
+        """Whatever word a rule has for it."""
+        own = Redactor(b"a key for tests, 16+ bytes", [Rule("edge", pattern, 0, 0.0, (), "", gated=False, rank=0)])
+        for raw in (b"k123456789", rb"\u005c\u005czk123456789"):
+            found = [0] if own.suspects([raw]) else []
+            assert own.suspects([raw, b"a"]) == found
+            assert own.suspects([b"a", raw, b"a"]) == own.suspects([b"a", raw]) == [index + 1 for index in found]
+        assert own.suspects([b"k123456789"]) == [0] or "z" in pattern
+
+    def test_no_rule_switches_lines_off(self) -> None:
+        """`line_wise` counts on it: a rule with `(?-m)` could mean the edge of the text alone."""
+        assert not [rule.name for rule in load_rules() if re.search(r"\(\?[a-z]*-[a-z]*m", rule.pattern)]
+
+
+@cache
+def _pieces() -> list[bytes]:
+    texts = [case["text"].encode() for case in vectors() if len(case["text"]) < 400]
+    return [
+        QUIET,
+        b"",
+        b'"',
+        b"\\",
+        *texts,
+        *(text[: len(text) // 2] for text in texts),
+        *(text[len(text) // 2 :] for text in texts),
+    ]
 
 
 class TestQuality:

@@ -1,6 +1,7 @@
 """Random histories of a queue on a hostile disk, against the simplest model: what was acknowledged, and who got what.
 
-Two producers and two consumers live, fail, die and come back in any order, on disks that refuse, tear and forget. Always:
+Two producers and two consumers live, fail, die and come back in any order, on disks that refuse, tear and forget. Producers
+append from a thread and from an event loop, to one segment. Always:
 
 * what was acknowledged is on disk until every consumer has committed it
 * nothing is delivered that was not offered, and nothing torn
@@ -12,6 +13,7 @@ and at the end, when the disks behave: every consumer gets every acknowledged li
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -26,6 +28,7 @@ from tests.queue.lines import Hands, line, segments
 
 from cdesk.errors import QueueError
 from cdesk.queue import DeadLetters, Delivery, Reader, Writer
+from cdesk.queue.async_writer import AsyncWriter
 
 SEGMENT_BYTES_MAX = 600
 SEGMENT_SECONDS_MAX = 60.0
@@ -114,6 +117,42 @@ class QueueHistory(RuleBasedStateMachine):
         else:
             self.acknowledged[producer.name] += lines
         producer.disk.fault = None
+
+    @rule(
+        number=st.sampled_from(PRODUCERS),
+        turns=st.lists(st.lists(st.integers(0, 250), min_size=1, max_size=4), min_size=1, max_size=3),
+        fault=st.none() | faults,
+        fails_at=st.integers(0, 2),
+        lost=st.sampled_from((0.0, 0.5, 1.0)),
+        junk=st.sampled_from((b"", b"\x00\x00\x00", b'{"name":"half')),
+    )
+    def append_from_a_loop(
+        self, number: int, turns: list[list[int]], fault: Fault | None, fails_at: int, lost: float, junk: bytes
+    ) -> None:
+        """Turns of an event loop, each with several calls at once; the fault strikes in one of them."""
+        producer = self.producers[number]
+        try:
+            asyncio.run(self.loop_turns(producer, turns, fault, fails_at))
+        except Death:
+            producer.disk.die(lost=lost, junk=junk)
+            self.start_producer(number)
+        producer.disk.fault = None
+
+    async def loop_turns(self, producer: Producer, turns: list[list[int]], fault: Fault | None, fails_at: int) -> None:
+        writer = AsyncWriter(producer.writer)
+        for turn, sizes in enumerate(turns):
+            calls = [[line(f"{producer.name}-{producer.count + n}-{part}", size) for part in "ab"]
+                     for n, size in enumerate(sizes)]  # fmt: skip
+            producer.count += len(calls)
+            self.offered.update(one for lines in calls for one in lines)
+            producer.disk.fault = fault if turn == fails_at else None
+            told = await asyncio.gather(*map(writer.append, calls), return_exceptions=True)
+            for lines, outcome in zip(calls, told, strict=True):
+                if outcome is None:
+                    self.acknowledged[producer.name] += lines
+                elif not isinstance(outcome, QueueError):
+                    raise outcome
+        writer.close()
 
     @rule(number=st.sampled_from(PRODUCERS), cleanly=st.booleans())
     def end_producer(self, number: int, cleanly: bool) -> None:

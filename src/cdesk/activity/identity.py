@@ -28,14 +28,12 @@ from __future__ import annotations
 from hashlib import blake2b
 
 _SEPARATOR = "\x1f"
-_VERSION_8 = 0x8 << 76
-_VARIANT_RFC = 0x2 << 62
-_CLEAR = ~((0xF << 76) | (0x3 << 62))
+_VARIANT_RFC = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The digit that has the variant's two bits in front of the digit's own last two."""
 
 
 def activity_id(kind: str, *parts: str) -> str:
     """The UUID text of the fact that `kind` and `parts` name. Lone surrogates count as U+FFFD."""
     name = _SEPARATOR.join((kind, *parts)).encode("utf-8", "replace")
-    bits = int.from_bytes(blake2b(name, digest_size=16).digest(), "big") & _CLEAR | _VERSION_8 | _VARIANT_RFC
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = blake2b(name, digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT_RFC[text[16]]}{text[17:20]}-{text[20:]}"

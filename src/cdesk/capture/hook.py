@@ -361,10 +361,13 @@ class Hooks:
 
     def take(self, raw: bytes, received_ns: int) -> int:
         """How many facts the payload stated."""
-        received = datetime.fromtimestamp(received_ns // 1000 / 1_000_000, UTC)
-        activities = interpret(raw, received, self.person)
+        activities = self.read(raw, received_ns)
         self.gate.admit(activities)
         return len(activities)
+
+    def read(self, raw: bytes, received_ns: int) -> list[Activity]:
+        """The facts the payload states; nothing of it is kept yet."""
+        return interpret(raw, datetime.fromtimestamp(received_ns // 1000 / 1_000_000, UTC), self.person)
 
 
 class _Facts:

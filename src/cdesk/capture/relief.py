@@ -55,6 +55,10 @@ class Relief:
         level = self._level()
         return activities if level is Level.NORMAL else self._relieved(activities, level)
 
+    @property
+    def is_sampling(self) -> bool:
+        return self._level() >= Level.HIGH
+
     def leaves_out(self, activity: Activity) -> bool:
         """Whether `apply` would not give it back, for who must say so; counted as left out."""
         level = self._level()

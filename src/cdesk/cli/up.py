@@ -112,6 +112,7 @@ def _serve(home: Home, port: int | None) -> int:
     from cdesk.app import App
     from cdesk.capture.backfill import Progress
     from cdesk.surface.http import service, token
+    from cdesk.surface.http.lane import Lane
 
     is_detached = os.environ.get("CDESK_DETACHED") == "1"
     observe.log_to(home.log)
@@ -121,17 +122,23 @@ def _serve(home: Home, port: int | None) -> int:
         listener = _listen(settings.service.port if port is None else port)
         bound = listener.getsockname()[1]
         progress = Progress()
+        guarded = service.create(app, token.load_or_make(home.token), bound, progress, lambda: server.should_exit)
+        lane = Lane(app, guarded)
         server = uvicorn.Server(uvicorn.Config(
-            service.create(app, token.load_or_make(home.token), bound, progress, lambda: server.should_exit),
-            log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5, server_header=False,
+            guarded, http=lane.protocol(), log_config=None, access_log=False, lifespan="off",
+            timeout_graceful_shutdown=5, server_header=False,
         ))  # fmt: skip
         _record(home, bound)
         app.start()
         app.keep_fresh()
         worker = threading.Thread(target=_backfill, args=(app, progress, is_detached, bound), daemon=True)
         worker.start()
+        threading.Thread(target=lane.open, name="cdesk-lane", daemon=True).start()
         _outlive_signals()
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            lane.close()
     finally:
         _forget(home)
         app.close()

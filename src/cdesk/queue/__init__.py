@@ -12,7 +12,8 @@ Segment     `<20 digits: ns since 1970>-<8 hex>.ndjson`: NDJSON, one activity a 
             it while it lives; so producers never meet, whether they are one service or a thousand short hooks,
             and nobody can tear anybody else's line.
 Append      write(2), then fdatasync(2), then "ok". The folder entry was synced when the segment was made. Group commit:
-            producers in one process that come while a sync is under way share the next one.
+            producers in one process that come while a sync is under way share the next one. `writer.py` has a face
+            for threads, `async_writer.py` one for an event loop.
 Order       per producer: its segments' names only grow. Between producers: by segment name.
 Offsets     `offsets/<consumer>.json`: bytes read of each segment, replaced atomically and synced after the
             consumer's own commit. A consumer that dies in between reads some lines again; identity makes that

@@ -1,9 +1,20 @@
-"""Appends lines to a segment of this process's own, and says "ok" only when they are on disk."""
+"""Appends lines to a segment of this process's own, and says "ok" only when they are on disk.
+
+One segment has two faces, and both may be used at once:
+
+    Writer.append          for threads and short processes: returns when the lines are durable
+    AsyncWriter.append     for one event loop (`async_writer.py`): an awaitable that is done when they are
+
+Both join the same group commit: whoever comes while a sync is under way shares the next one, so that a sync costs the
+same for one line as for a thousand. What differs is what a waiting producer costs. A thread has to be woken by the
+kernel and to win the interpreter's lock; a coroutine is one entry in a list of its loop. Either face: acknowledged means
+on disk, a failed append leaves no trace of any of its lines, and the lines of one call stand together and in order.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +27,16 @@ LINE_BYTES_MAX = 33_554_432
 SEGMENT_BYTES_MAX = 50 * 1024 * 1024
 SEGMENT_SECONDS_MAX = 60.0
 QUEUE_BYTES_MAX = 2 * 1024**3
+
+
+def joined(lines: Sequence[bytes]) -> bytes:
+    """The lines as one piece. Raises QueueError when one is over the limit."""
+    data = b"".join(lines)
+    if len(data) > LINE_BYTES_MAX:
+        for line in lines:
+            if len(line) > LINE_BYTES_MAX:
+                raise QueueError(f"a line of {len(line):,} bytes is over the limit of {LINE_BYTES_MAX:,}.")
+    return data
 
 
 class _Sync:
@@ -61,16 +82,14 @@ class Writer:
     def append(self, lines: Iterable[bytes]) -> int:
         """Makes the lines durable, in order; gives back how many. Raises QueueFull or QueueError: none is."""
         batch = list(lines)
-        for line in batch:
-            if len(line) > LINE_BYTES_MAX:
-                raise QueueError(f"a line of {len(line):,} bytes is over the limit of {LINE_BYTES_MAX:,}.")
-        data = b"".join(batch)
-        if data:
-            self._join_sync(data)
+        self.commit(joined(batch))
         return len(batch)
 
-    def _join_sync(self, data: bytes) -> None:
-        """Group commit: whoever comes while a sync is under way shares the next one. The first to come leads it."""
+    def commit(self, data: bytes) -> None:
+        """Makes whole lines, already joined, durable. Whoever comes while a sync is under way shares the next one; the
+        first to come leads it."""
+        if not data:
+            return
         with self._door:
             sync = self._next
             leads = not sync.parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -49,6 +50,15 @@ def compiled_set(patterns: Sequence[str]) -> PatternSet:
     result.Compile()
     found: PatternSet = result
     return found
+
+
+def line_wise(pattern: str) -> str:
+    """The pattern with the edges of lines where it has the edges of the text. It must not switch `m` off itself."""
+    return "(?m)" + _ESCAPED.sub(lambda escape: _EDGES.get(escape[0], escape[0]), pattern)
+
+
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_EDGES = {r"\A": "(?m:^)", r"\z": "(?m:$)"}
 
 
 def any_word(words: Sequence[str]) -> Pattern:

@@ -54,6 +54,14 @@ class Redactor:
         clean = rewritten(raw, self._string)
         return raw if clean == raw else clean
 
+    def suspects(self, raws: Sequence[bytes]) -> list[int]:
+        """Indexes of the lines that `line` may change; it gives all others back as they are. One pass over all lines
+        together clears them all when none holds anything, which is the usual case."""
+        texts = [unescaped(raw) for raw in raws]
+        if len(texts) > 1 and not self._scanner.sees_in_any(texts):
+            return []
+        return [index for index, text in enumerate(texts) if self._scanner.sees(text)]
+
     def _value(self, key: str | None, value: JsonValue) -> JsonValue:
         if isinstance(value, str):
             return self._string(key, value)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cdesk.governance.redaction.block import FINDERS
-from cdesk.governance.redaction.engine import Match, any_word, compiled, compiled_set
+from cdesk.governance.redaction.engine import Match, PatternSet, any_word, compiled, compiled_set, line_wise
 from cdesk.governance.redaction.rule import Rule
 from cdesk.governance.redaction.shape import CHECKS, entropy_bits
 
@@ -28,12 +28,24 @@ class Scanner:
         self._rules = sorted(rules, key=lambda rule: rule.gated)
         self._patterns = [compiled(rule.pattern) for rule in self._rules]
         self._set = compiled_set([rule.pattern for rule in self._rules if not rule.gated])
+        self._lines_set: PatternSet | None = None
         self._gated = [index for index, rule in enumerate(self._rules) if rule.gated]
         self._gate = any_word([word.decode() for index in self._gated for word in self._rules[index].keywords])
 
     def sees(self, text: bytes) -> bool:
         """Whether any rule can match in the text; False means there is nothing to redact."""
         return bool(self._seen(text))
+
+    def sees_in_any(self, texts: Sequence[bytes]) -> bool:
+        """Whether `sees` may hold for one of the texts, found in one pass over all: False is certain, True is not.
+
+        Joined by a newline, each text has at its edges what a text alone has there, once the patterns' own words for
+        the edges (`^`, `$`, `\\z`) mean those of a line: no word character, and a place where they match. So whatever
+        matches in one text matches in all of them together; what only the joint makes is looked at again by `sees`."""
+        if self._lines_set is None:
+            self._lines_set = compiled_set([line_wise(rule.pattern) for rule in self._rules if not rule.gated])
+        together = b"\n".join(texts)
+        return bool(self._lines_set.Match(together)) or self._gate.search(together) is not None
 
     def _seen(self, text: bytes) -> list[int]:
         """Indexes of the rules that match somewhere."""

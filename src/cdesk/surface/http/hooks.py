@@ -5,7 +5,8 @@
     400, 413   not a payload, or over BODY_BYTES_MAX
     503, 507   the queue takes nothing now; Claude Code goes on, and the transcript tells it later
 
-A payload waits for no question anybody asks: its WORKERS threads are its own.
+Small payloads come in by the lane (`lane.py`), which answers only what goes well; all others arrive here. None waits for
+a question that anybody asks: the WORKERS threads are for payloads alone.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class HookRoute:
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def take(self, request: Request) -> Response:
-        received = _stamp(request.headers.get("x-cdesk-received-ns"), time.time_ns())
+        received = received_ns(request.headers.get("x-cdesk-received-ns"), time.time_ns())
         body = await _body(request)
         if body is None:
             return _refused(413, f"the payload is over the limit of {BODY_BYTES_MAX:,} bytes.")
@@ -69,7 +70,8 @@ class Refused:
         return await self._answer(request, error)
 
 
-def _stamp(header: str | None, now_ns: int) -> int:
+def received_ns(header: str | None, now_ns: int) -> int:
+    """The stamp of who took the payload before us, or now."""
     if header is None or not header.isascii() or not header.isdigit() or len(header) > 20:
         return now_ns
     given = int(header)

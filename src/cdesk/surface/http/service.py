@@ -43,7 +43,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 def create(
     app: App, token: str, port: int, backfill: Progress, is_stopping: Callable[[], bool] = lambda: False
-) -> ASGIApp:
+) -> Guarded:
     """The ASGI application. `backfill` is shown in the status while it is under way; streams end when `is_stopping`."""
     routes = Routes(app, port, backfill)
     page = PageRoutes(app, token, port, backfill, is_stopping)
@@ -82,10 +82,11 @@ class Guarded:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        refusal = self._refusal(Request(scope))
+        refusal = self.refusal(Request(scope))
         await (refusal or self._inner)(scope, receive, send)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def refusal(self, request: Request) -> Response | None:
+        """None for who is let in."""
         host = request.headers.get("host", "")
         if host.rsplit(":", 1)[0] not in LOOPBACK and host not in LOOPBACK:
             return _error(421, f"this service answers on loopback only, not as {host!r}.")
