@@ -22,7 +22,8 @@ def event(level: str, name: str, **fields: object) -> None:
 
 
 def log_to(stream_path: Path | None) -> None:
-    """Events go to the file (0600), or to standard error when there is none. Never to standard output."""
+    """Events go to the file (0600); when there is none, errors alone go to standard error, since a command says in its own
+    words what a person has to know. Never to standard output."""
     import structlog
 
     file: TextIO | None = None
@@ -35,6 +36,6 @@ def log_to(stream_path: Path | None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if file is not None else logging.ERROR),
         logger_factory=lambda *_: structlog.WriteLogger(file or sys.stderr),
     )

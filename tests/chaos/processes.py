@@ -60,11 +60,12 @@ def numbers(said: bytes) -> list[int]:
 
 def killed_after(process: Process, told: int) -> list[int]:
     """All that the process said before it was killed, some moment after it had said `told` things."""
-    assert process.stdout is not None and process.stdin is not None
+    assert process.stdout is not None
     said = [int(process.stdout.readline()) for _ in range(told)]
     process.send_signal(signal.SIGKILL)
     rest = numbers(process.stdout.read())
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
-    process.stdin.close()
+    if process.stdin is not None:
+        process.stdin.close()
     return said + rest

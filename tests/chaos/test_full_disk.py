@@ -85,9 +85,13 @@ def test_producers_fill_the_disk(disk: SmallDisk, deployed: Callable[[Path], Pat
             ledger.offered.update(*(names(name, batch) for batch in range(len(batches) + 1)))
         disk.leave(0)
         refused = cdesk(home, "emit", activity("never"))
-        assert refused.returncode == 1 and refused.stderr.count(b"\n") == 1 and b"space" in refused.stderr, refused
+        assert refused.returncode in (1, 75) and refused.stderr.count(b"\n") == 1 and b"space" in refused.stderr, (
+            refused
+        )
         refused = cdesk(home, "up --port 0")
-        assert refused.returncode == 1 and refused.stderr.count(b"\n") == 1 and b"space" in refused.stderr, refused
+        assert refused.returncode in (1, 75) and refused.stderr.count(b"\n") == 1 and b"space" in refused.stderr, (
+            refused
+        )
         disk.make_room()
         drain(home)
     ledger.balance(home, f"disk filled by producers, {ROUNDS} times")
@@ -99,11 +103,13 @@ def test_the_first_start_of_all_finds_a_full_disk(disk: SmallDisk) -> None:
     disk.leave(0)
     for command in ("emit", "up --port 0"):
         refused = cdesk(home, command, activity("first"))
-        assert refused.returncode == 1 and refused.stderr.count(b"\n") == 1 and b"space" in refused.stderr, refused
+        assert refused.returncode in (1, 75) and refused.stderr.count(b"\n") == 1 and b"space" in refused.stderr, (
+            refused
+        )
     for free in (8_192, 200_000):  # a little further each time
         disk.leave(free)
         refused = cdesk(home, "up --port 0")
-        assert refused.returncode == 1 and refused.stderr.count(b"\n") == 1, refused
+        assert refused.returncode in (1, 75) and refused.stderr.count(b"\n") == 1, refused
     disk.make_room()
     assert cdesk(home, "emit", activity("first")).returncode == 0
     service = Service(home)

@@ -73,7 +73,7 @@ def test_of_services_started_at_once_one_runs(home: Path) -> None:
             if loser.returncode == 0:
                 assert said.startswith(b"Already running (pid %d, " % winner.pid)
             else:
-                assert loser.returncode == 1 and b"another process is using" in said, said
+                assert loser.returncode == 1 and b"carries the queue of" in said, said
         service = Service(home, winner)
         body = b'{"activity_id":"s%d","activity":"survived","ts":"2026-03-01T12:00:00Z","customer":"ada","feature_json":{}}'
         assert b'"accepted":1' in service.ask("/v1/activities", body % number)

@@ -27,9 +27,10 @@ def json(value: Any) -> None:
 
 def table(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *,
-    right: Sequence[int] = (), footer: Sequence[str] | None = None, note: str = "",
+    right: Sequence[int] = (), whole: Sequence[int] = (), footer: Sequence[str] | None = None, note: str = "",
 ) -> None:  # fmt: skip
-    """Columns in `right` are aligned right and never folded. Long texts are folded, never cut off silently."""
+    """Columns in `right` are aligned right; they and those in `whole` are never folded. Other long texts are folded,
+    never cut off silently."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -41,7 +42,7 @@ def table(
     for index, heading in enumerate(headings):
         shown.add_column(
             heading, justify="right" if index in right else "left", footer=Text(footer[index], "bold") if footer else "",
-            no_wrap=index in right, overflow="fold",
+            no_wrap=index in right or index in whole, overflow="fold",
         )  # fmt: skip
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))

@@ -59,15 +59,22 @@ def _list(given: argparse.Namespace) -> int:
 
 def _show_tasks(tasks: list[dict[str, Any]]) -> None:
     rows = [
-        [
-            task["name"], task["schedule"], _standing(task), _time(task["last_completed"]), show.number(task["runs_24h"]),
-            show.number(task["average_ms_24h"]), task["last_error"] or task["meaning"],
-        ]
+        [task["name"], _when(task["schedule"]), _standing(task), _time(task["last_completed"])[5:16],
+         show.number(task["runs_24h"]), show.number(task["average_ms_24h"])]
         for task in tasks
     ]  # fmt: skip
+    errors = [f"{task['name']}: {task['last_error']}" for task in tasks if task["last_error"]]
     show.table(
-        "", ["task", "when", "standing", "last run", "runs 24 h", "ms", ""], rows, right=(4, 5), note=_note(tasks)
-    )
+        "", ["task", "when", "standing", "last run", "24 h", "ms"], rows, right=(4, 5), whole=(0, 1, 3),
+        note="\n".join([*errors, *filter(None, [_note(tasks)])]),
+    )  # fmt: skip
+    if len(tasks) == 1:
+        print(f"{tasks[0]['meaning'][:1].upper()}{tasks[0]['meaning'][1:]}.")
+
+
+def _when(schedule: str) -> str:
+    """Its zone is told by --json."""
+    return " ".join(schedule.split()[:6])
 
 
 def _standing(task: dict[str, Any]) -> str:
@@ -98,10 +105,10 @@ def _history(given: argparse.Namespace) -> int:
         print("No task has run yet. They run while `cdesk up` runs, and at the end of `cdesk import`.")
     else:
         show.table(
-            "", ["completed", "task", "state", "from", "rows", "ms", "error"],
-            [[_time(run["completed"]), run["task"], run["state"].lower(), run["scheduled_from"].lower(),
+            "", ["completed", "task", "state", "rows", "ms", "error"],
+            [[_time(run["completed"])[5:], run["task"], run["state"].lower(),
               show.number(run["rows_changed"]), f"{run['elapsed_ms']:,.1f}", run["error"] or ""] for run in runs],
-            right=(4, 5),
+            right=(3, 4), whole=(0, 1, 2),
         )  # fmt: skip
     return 0
 

@@ -295,7 +295,7 @@ OPERATIONS: tuple[Operation, ...] = (
               {200: Body("In the order in which they were said.",
                          {JSON: {"type": "array", "items": _of(IdentityOperation)}})}),
     Operation("GET", "/v1/identity/{number:path}", "One operation.",
-              {200: Body("It.", {JSON: _of(IdentityOperation)})}, errors=(400,)),
+              {200: Body("It.", {JSON: _of(IdentityOperation)})}, errors=(400, 404,)),
     Operation("POST", "/v1/identity", "Says who did what, or takes it back; the same as `cdesk identity`.",
               {200: Body("Lines of IdentityLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
               takes=Body("A claim, or the number of an operation to undo.", {JSON: _of(IdentityRequest)}),
