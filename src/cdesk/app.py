@@ -243,8 +243,7 @@ class App(Producer):
         self, dirs: list[Path] | None = None, tell: Callable[[Progress], None] = lambda progress: None
     ) -> Imported:
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
-        if not self.uploader.is_running:
-            self.uploader.drain()  # what is left from before may be all there is room for
+        self.uploader.drain()  # what is left from before may be all there is room for
         before = self.uploader.merged
         progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.spool.drain()
