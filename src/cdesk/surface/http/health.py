@@ -16,9 +16,6 @@ from itertools import islice
 from typing import Literal
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from cdesk.app import App
@@ -117,7 +114,7 @@ class Health(msgspec.Struct, frozen=True):
     identities: Identities
 
 
-class HealthRoutes:
+class HealthDesk:
     """`status` reads what the queue and the warehouse say of themselves."""
 
     def __init__(self, app: App, pages: Pages, status: Callable[[], Status]) -> None:
@@ -126,22 +123,15 @@ class HealthRoutes:
         self._status = status
 
     @property
-    def routes(self) -> list[Route]:
+    def acts(self) -> list[Route]:
         known = {route.path: route for route in _acting(self._app)}
-        acts = [Route(at_page(path), known[path].endpoint, methods=["POST"]) for path in ACTS]
-        return [Route(PATH, self._health), *acts]
+        return [Route(at_page(path), known[path].endpoint, methods=["POST"]) for path in ACTS]
 
     def needs(self, status: Status) -> list[Need]:
         untold = sum(seen.untold for seen in self._app.refusals.read().values())
         return needs(status, self._pages.suspended(), untold)
 
-    async def _health(self, request: Request) -> Response:
-        found = await run_in_threadpool(self._read)
-        return Response(
-            msgspec.json.encode(found), media_type="application/json", headers={"Cache-Control": "no-store"}
-        )
-
-    def _read(self) -> Health:
+    def read(self) -> Health:
         status = self._status()
         return Health(
             needs=self.needs(status), status=status,

@@ -36,7 +36,7 @@ from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, UsageError
 from cdesk.query.page import DAYS, GRAINS, SERIES, Overview, Pages, Session
 from cdesk.surface.http import health
-from cdesk.surface.http.health import HealthRoutes, Need
+from cdesk.surface.http.health import HealthDesk, Need
 from cdesk.surface.status import Status, of_app
 from cdesk.surface.web import DIST
 
@@ -113,7 +113,7 @@ class PageRoutes:
         self._visits = Visits(token, port)
         self._pages = Pages(app.warehouse, clock=app.clock)
         self._memory = Memory(lambda: (app.uploader.merged, backfill.is_done))
-        self._health = HealthRoutes(app, self._pages, self._status)
+        self._health = HealthDesk(app, self._pages, self._status)
         self._files = _files(DIST)
         self._listeners = 0
 
@@ -128,7 +128,8 @@ class PageRoutes:
             Route("/v1/page/sessions/{id:path}", self._session),
             Route("/v1/page/projects", self._projects),
             Route("/v1/page/events", self._events),
-            *self._health.routes,
+            Route(health.PATH, self._feels),
+            *self._health.acts,
             Route("/{name:path}", self._file),
         ]
 
@@ -208,6 +209,9 @@ class PageRoutes:
         return _json(await run_in_threadpool(
             self._memory.recall, ("projects", days, timezone), lambda: self._pages.projects(days, timezone)
         ))  # fmt: skip
+
+    async def _feels(self, request: Request) -> Response:
+        return _json(await run_in_threadpool(self._health.read))
 
     def _flow(self) -> Flow:
         status = self._status()
