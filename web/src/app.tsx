@@ -48,7 +48,7 @@ export function App() {
             Health
             {flow !== null && flow.needs.length > 0 && (
               <span className={`mark ${toneOf(flow.needs)}`}>
-                <span className="unseen">, {needing(flow.needs)}</span>
+                <span className="unseen">({needing(flow.needs)})</span>
               </span>
             )}
           </Tab>

@@ -290,7 +290,7 @@ function TaskRow({ task, now, acts }: { task: TaskReport; now: number; acts: Act
         </p>
       </div>
       <div className="acts">
-        <Act acts={acts} name={`${task.name} run`} title={`Run ${task.name} now`} onAct={() => acts.act(`${task.name} run`, `${path}/run`, {}, toldOfRun)}>Run now</Act>
+        <Act acts={acts} name={`${task.name} run`} title={`Run now: ${task.name}`} onAct={() => acts.act(`${task.name} run`, `${path}/run`, {}, toldOfRun)}>Run now</Act>
         <Act acts={acts} name={`${task.name} turn`} title={`${isStill ? "Resume" : "Suspend"} ${task.name}`}
           onAct={() => acts.act(`${task.name} turn`, `${path}/${turn}`, {}, () => done(isStill ? `${task.name} runs again when there is something to do.` : `${task.name} does not run until it is resumed.`))}>
           {isStill ? "Resume" : "Suspend"}
@@ -344,7 +344,7 @@ function Streams({ streams, tasks, again }: { streams: StreamLag[]; tasks: TaskR
                     <Act acts={acts} name={stream.name} title={`Resume ${task.name}, which reads ${stream.name}`}
                       onAct={() => acts.act(stream.name, `tasks/${encodeURIComponent(task.name)}/resume`, {}, () => done(`${task.name} runs again.`))}>Resume</Act>
                   ) : (
-                    <Act acts={acts} name={stream.name} title={`Run ${task.name}, which reads ${stream.name}`}
+                    <Act acts={acts} name={stream.name} title={`Run now: ${task.name}, which reads ${stream.name}`}
                       onAct={() => acts.act(stream.name, `tasks/${encodeURIComponent(task.name)}/run`, {}, toldOfRun)}>Run now</Act>
                   )}
                 </div>
