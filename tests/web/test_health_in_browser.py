@@ -157,7 +157,8 @@ def test_what_happens_elsewhere_shows_without_a_reload(page: Watched, troubled: 
 
 def test_text_stays_text_and_fits(browser: Any, troubled: Served) -> None:
     """In a narrow window, with names that cannot be broken anywhere; every control has a name."""
-    troubled.app.intake.take([row("tool_called", datetime.now(UTC), **dict[str, Any]({MARKUP: at, "success": at})) for at in (1, 2)])
+    features: dict[str, Any] = {MARKUP: 1, "success": 1}
+    troubled.app.intake.take([row("tool_called", datetime.now(UTC), **features)])
     troubled.app.uploader.drain()
     with watched(browser, troubled, viewport={"width": 400, "height": 900}) as seen:
         seen.open("/health")
