@@ -319,7 +319,7 @@ function Streams({ streams, tasks, again }: { streams: StreamLag[]; tasks: TaskR
   const acts = useActs(again);
   const behind = streams.filter((stream) => stream.lag_s > LATE_S).length;
   return (
-    <Part id="streams" title="Change streams" standing={{ tone: behind ? "busy" : "ok", text: behind ? `${count(behind)} behind` : "all read" }}>
+    <Part id="streams" title="Change streams" standing={{ tone: behind ? "busy" : "ok", text: behind ? `${count(behind)} behind` : "all keep up" }}>
       <Outcome said={acts.said} />
       {streams.length === 0 && <p className="empty">No task reads changes yet.</p>}
       <ul className="rows">
