@@ -43,7 +43,7 @@ def served(tmp_path: Path, built: Path) -> Iterator[Served]:
 
 # -- who is let in -------------------------------------------------------------------------------------------------
 
-ROUTES = ("overview", "sessions", "sessions/s1", "projects", "events")
+ROUTES = ("overview", "sessions", "sessions/s1", "projects", "health", "events")
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -70,7 +70,7 @@ def test_a_link_lets_one_browser_in(served: Served) -> None:
 
 
 def test_the_cookie_opens_the_page_and_nothing_else(served: Served) -> None:
-    """Reading routes of the page; no SQL, no import, no status, no key."""
+    """Reading routes of the page and the acts of its health page (test_health.py); no SQL, no import, no status, no key."""
     with httpx.Client(base_url=served.url) as browser:
         browser.get(served.link())
         assert browser.get("/v1/page/overview").status_code == 200
@@ -112,7 +112,7 @@ def test_keys_grow_old_and_few() -> None:
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/sessions", "/sessions/some%2Fid", "/projects"])
+@pytest.mark.parametrize("path", ["/", "/sessions", "/sessions/some%2Fid", "/projects", "/health"])
 def test_the_shell_is_served_with_a_strict_policy(served: Served, path: str) -> None:
     """Every address of the page gives the same file; scripts and requests stay on this origin."""
     got = httpx.get(served.url + path)

@@ -1,4 +1,5 @@
-// What the service answers, and how it is asked. The shapes are those of src/cdesk/query/page.py.
+// What the service answers, and how it is asked. The shapes are those of src/cdesk/query/page.py and, for the health
+// page, of src/cdesk/surface/http/health.py.
 
 export type By = "model" | "project";
 export type Grain = "hour" | "day";
@@ -97,15 +98,34 @@ export interface Status {
   pid: number | null;
   home: string;
   sample: boolean;
-  queue: { events: number; bytes: number; oldest_age_s: number; dead_letters: number };
+  queue: {
+    events: number;
+    bytes: number;
+    oldest_age_s: number;
+    dead_letters: number;
+    level: "normal" | "elevated" | "high" | "critical";
+    segments: number;
+    stored: number;
+    bytes_max: number;
+    refused: Record<string, number>;
+    counted: { acknowledged: number; delivered: number; shrunk: number; sampled: number } | null;
+    recovery: { segments: number; bytes: number; torn: number; killed_pid: number | null } | null;
+  };
   warehouse: { activities: number | null; data_as_of: string | null };
   lag_s: number;
   backfill: { files: number; files_total: number; bytes: number; bytes_total: number; done: boolean } | null;
 }
 
+export interface Need {
+  what: "refused" | "pressure" | "behind" | "task_failed" | "drift" | "dead_letters" | "task_suspended";
+  count: number;
+  is_urgent: boolean;
+}
+
 export interface Flow {
   status: Status;
   sessions: Session[];
+  needs: Need[];
 }
 
 export interface Whole {
@@ -159,6 +179,85 @@ export interface Projects {
   total: number;
 }
 
+export interface TaskReport {
+  name: string;
+  meaning: string;
+  schedule: string;
+  reads: string[];
+  state: "started" | "suspended";
+  suspended_by: "failures" | "request" | null;
+  has_data: boolean;
+  failures_in_a_row: number;
+  last_state: "SUCCEEDED" | "FAILED" | null;
+  last_completed: string | null;
+  last_error: string | null;
+  runs_24h: number;
+  failures_24h: number;
+  average_ms_24h: number | null;
+}
+
+export interface StreamLag {
+  name: string;
+  reads: string;
+  pending: number;
+  oldest: string | null;
+  lag_s: number;
+}
+
+export interface Drifted {
+  id: string;
+  message: string;
+  activity: string;
+  severity: "info" | "warning" | "error";
+  status: "open" | "accepted" | "released";
+  policy: "additive" | "strict" | "frozen";
+  occurrences: number;
+  quarantined: number;
+  first_seen: string;
+  last_seen: string;
+}
+
+export interface SetAside {
+  id: string;
+  reason: string;
+  source: string;
+  offset: number;
+  at: string;
+  size: number;
+  count: number;
+  text: string;
+}
+
+export interface Health {
+  needs: Need[];
+  status: Status;
+  tasks: TaskReport[];
+  streams: StreamLag[];
+  drift: { unsettled: number; settled: number; incidents: Drifted[] };
+  dead: { total: number; letters: SetAside[] };
+  identities: { standing: number; undone: number; unfinished: number; latest_at: string | null };
+}
+
+export interface RunReport {
+  task: string;
+  rows_changed: number;
+  elapsed_ms: number;
+  error: string | null;
+}
+
+export interface Settled {
+  requeued: number;
+  still_quarantined: number;
+}
+
+export interface Replayed {
+  asked: number;
+  replayed: number;
+  stays: Record<string, string>;
+}
+
+export type ActOutcome = RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] };
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -181,11 +280,20 @@ export const ACCESS = "cdesk-access";
 export async function get<T>(path: string, given: Record<string, string | number | null> = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(given)) if (value !== null) query.set(name, String(value));
+  return asked<T>(`/v1/page/${path}?${query}`, { signal: signal ?? null });
+}
+
+/** One of the acts of the health page. */
+export async function post<T>(path: string, body: unknown): Promise<T> {
+  return asked<T>(`/v1/page/health/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
+async function asked<T>(url: string, how: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(`/v1/page/${path}?${query}`, { signal: signal ?? null, credentials: "same-origin" });
+    response = await fetch(url, { ...how, credentials: "same-origin" });
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (how.signal?.aborted) throw error;
     throw new ApiError(0, "the service does not answer. Is it running? `cdesk status` tells, `cdesk up` starts it.");
   }
   window.dispatchEvent(new CustomEvent(ACCESS, { detail: response.status === 401 ? "locked" : "in" }));

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { ACCESS, type Flow } from "./api";
 import { useFlow } from "./data";
+import { HealthPage, needing, toneOf } from "./health";
 import { OverviewPage } from "./overview";
 import { Command } from "./parts";
 import { ProjectsPage } from "./projects";
@@ -43,6 +44,14 @@ export function App() {
           <Tab href="/" path={path}>Overview</Tab>
           <Tab href="/sessions" path={path}>Sessions</Tab>
           <Tab href="/projects" path={path}>Projects</Tab>
+          <Tab href="/health" path={path}>
+            Health
+            {flow !== null && flow.needs.length > 0 && (
+              <span className={`mark ${toneOf(flow.needs)}`}>
+                <span className="unseen">({needing(flow.needs)})</span>
+              </span>
+            )}
+          </Tab>
         </nav>
         <span className="gap" />
         {flow?.status.sample && <span className="badge" title="Sample data: nobody's history">Sample<span className="wide-only"> data</span></span>}
@@ -60,6 +69,7 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
   if (path === "/") return <OverviewPage flow={flow} />;
   if (path === "/sessions") return <SessionsPage flow={flow} />;
   if (path === "/projects") return <ProjectsPage />;
+  if (path === "/health") return <HealthPage flow={flow} />;
   if (path.startsWith("/sessions/")) {
     const id = decodeURIComponent(path.slice("/sessions/".length));
     return <SessionPage key={id} id={id} flow={flow} />;

@@ -74,6 +74,21 @@ export function useSettled(value: unknown, act: () => void, ms: number): void {
   }, [value, act, ms]);
 }
 
+/** Calls `act` every `ms` while somebody can see the page, and when they come back to it. */
+export function usePulse(act: () => void, ms: number): void {
+  useEffect(() => {
+    const beat = (): void => {
+      if (document.visibilityState === "visible") act();
+    };
+    const timer = setInterval(beat, ms);
+    document.addEventListener("visibilitychange", beat);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", beat);
+    };
+  }, [act, ms]);
+}
+
 let now = Date.now();
 const listeners = new Set<() => void>();
 let ticking: ReturnType<typeof setInterval> | undefined;

@@ -1,11 +1,12 @@
 // The first page: is it flowing, the five figures, the chart, who is at work, what failed last.
 
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import type { Failure, Figure, Flow, Overview, Session, Source, Status, Whole } from "./api";
+import type { Failure, Figure, Flow, Need, Overview, Session, Source, Status, Whole } from "./api";
 import { TIMEZONE } from "./api";
 import { ChartCard } from "./chart";
 import { useAnswer, useNow, useSettled } from "./data";
 import { ago, basename, bytes, compact, cost, count, dollars, duration, full, model, percent, plural } from "./format";
+import { NeedsLink } from "./health";
 import { Command, Segmented, Spark, StateDot, Time, Trouble, Waiting } from "./parts";
 import { Link, sessionAddress, useChoice, useTitle } from "./route";
 
@@ -28,7 +29,7 @@ export function OverviewPage({ flow }: { flow: Flow | null }) {
     <>
       <div className="page-head">
         <h1 tabIndex={-1} className="unseen">Overview</h1>
-        {now && <FlowLine status={now.status} sources={whole?.overview.sources ?? []} />}
+        {now && <FlowLine status={now.status} needs={now.needs} sources={whole?.overview.sources ?? []} />}
         <span className="gap" />
         <Segmented label="Days shown" choices={RANGES} value={days} onChange={setDays} />
       </div>
@@ -68,13 +69,16 @@ function verdict(status: Status): { tone: "ok" | "busy" | "bad"; text: string } 
   return { tone: "ok", text: "Flowing, nothing waits" };
 }
 
-function FlowLine({ status, sources }: { status: Status; sources: Source[] }) {
+function FlowLine({ status, needs, sources }: { status: Status; needs: Need[]; sources: Source[] }) {
   const now = useNow();
   const { tone, text } = verdict(status);
   const asOf = status.warehouse.data_as_of;
   return (
     <section className="flow" aria-label="Is it flowing">
-      <strong className={`verdict ${tone}`}>{text}</strong>
+      <strong className={`verdict ${tone}`}>
+        <Link href="/health" title="How everything feels, and what to do">{text}</Link>
+      </strong>
+      <NeedsLink needs={needs} />
       {asOf && (
         <span>
           <span className="faint">data as of</span> <Time at={asOf}>{ago(asOf, now)}</Time>
@@ -91,11 +95,6 @@ function FlowLine({ status, sources }: { status: Status; sources: Source[] }) {
           {source.facts ? share(source.seen ?? 0, source.facts) : compact(source.activities)}
         </span>
       ))}
-      {status.queue.dead_letters > 0 && (
-        <span title="Kept with their reasons: cdesk doctor">
-          <span className="faint">set aside</span> {compact(status.queue.dead_letters)}
-        </span>
-      )}
     </section>
   );
 }

@@ -196,6 +196,24 @@ class Projects(msgspec.Struct, frozen=True):
     total: int
 
 
+class StreamLag(msgspec.Struct, frozen=True):
+    """One consumer of a change stream: rows it has not read yet, and how long the oldest of them waits."""
+
+    name: str
+    reads: str
+    pending: int
+    oldest: datetime | None
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """How many tasks do not run, by why."""
+
+    by_failures: int
+    by_request: int
+
+
 class Pages:
     """Answers for one warehouse. May be asked from several threads at once."""
 
@@ -391,6 +409,18 @@ class Pages:
             ))  # fmt: skip
         found.sort(key=lambda row: (-(row.cost or 0), -row.tokens, row.project or ""))
         return Projects(frame.period(0), found[:PROJECTS_MAX], len(found))
+
+    # -- how it feels ----------------------------------------------------------------------------------------------
+
+    def streams(self) -> list[StreamLag]:
+        return [
+            StreamLag(name, reads, int(pending), _utc(oldest), float(lag_s))
+            for name, reads, pending, oldest, lag_s in self._ask("page_streams", {})
+        ]
+
+    def suspended(self) -> Suspended:
+        found = {by: int(count) for by, count in self._ask("page_suspended", {})}
+        return Suspended(found.get("failures", 0), found.get("request", 0))
 
     # -- asking ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ or event holds is named in the description and found under `components`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -31,6 +31,8 @@ from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
 from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, ReplayRequest
 from cdesk.surface.http.drift import Incidents
+from cdesk.surface.http.health import ACTS, Health, at_page
+from cdesk.surface.http.health import PATH as HEALTH
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
@@ -49,7 +51,7 @@ JSON, NDJSON, EVENTS, HTML, TEXT = (
 PROTOBUF = "application/x-protobuf"
 
 Schema: TypeAlias = dict[str, Any]
-Door = Literal["open", "token", "ingest", "visit"]
+Door = Literal["open", "token", "ingest", "visit", "act"]
 
 
 # -- the shape of what is built by hand ----------------------------------------------------------------------------
@@ -184,7 +186,7 @@ _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
-    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Sessions, Timeline, Projects,
+    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine,
 )  # fmt: skip
 
@@ -269,7 +271,7 @@ def _otlp(signal: str, field: str) -> Operation:
     )  # fmt: skip
 
 
-OPERATIONS: tuple[Operation, ...] = (
+_OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("GET", "/healthz", "Is it there.", {200: Body("It is.", {TEXT: WORDS})}, "open"),
     Operation("GET", PATH, "This description.", {200: Body("OpenAPI 3.1.", {JSON: {"type": "object"}})}),
     Operation("GET", "/v1/status", "Is it running, is it flowing, what is in it.",
@@ -356,8 +358,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/v1/page/events", "What happens now, until the service stops.",
               {200: Body("Events named `flow`, each with a Flow; `failed`, with a text, is the last.", {EVENTS: WORDS})},
               "visit", errors=(503,)),
+    Operation("GET", HEALTH, "How everything that keeps itself up to date feels, and what needs a person.",
+              _told(Health, "All of it."), "visit", errors=_READS),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
-      for path in ("/", "/sessions", "/projects")),
+      for path in ("/", "/sessions", "/projects", "/health")),
     Operation("GET", "/sessions/{id:path}", "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,)),
     Operation("GET", "/login", "The way in for a browser: a cookie for a key.",
               {303: Body("To the page; `/?login=failed` when the key is not good.", {})}, "open",
@@ -366,6 +370,12 @@ OPERATIONS: tuple[Operation, ...] = (
               {200: Body("The file.", {"*/*": ANYTHING}), 304: _FILE[304]},
               parameters=_IF_NONE_MATCH, errors=(404,)),
 )  # fmt: skip
+OPERATIONS: tuple[Operation, ...] = (
+    *_OF_THE_SERVICE,
+    *(replace(operation, path=at_page(operation.path), door="act") for operation in _OF_THE_SERVICE
+      if operation.path in ACTS),
+)  # fmt: skip
+"""The page's acts are the service's own, at another door."""
 
 
 # -- the document --------------------------------------------------------------------------------------------------
@@ -386,6 +396,7 @@ _SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     "token": [{"token": []}],
     "ingest": [{"token": []}, {"ingest": []}],
     "visit": [{"token": []}, {"visit": []}],
+    "act": [{"token": []}, {"visit": []}],
 }
 assert set(_SECURITY) == set(get_args(Door))
 
@@ -461,6 +472,6 @@ def _schemes(port: int) -> dict[str, Schema]:
         },
         "visit": {
             "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",
-            "description": "What a login link gives a browser: opens only the page's reading routes.",
+            "description": "What a login link gives a browser: opens only the page's reading routes, and the acts of its health page when its own Origin sends JSON.",
         },
     }  # fmt: skip

@@ -3,9 +3,10 @@
     cdesk up / cdesk open ──▶ /login?key=…  once, within ten minutes ──▶ cookie ──▶ GET /v1/page/…
 
 The files of the page hold no data and need no token. Data is given to who sends the local token, or the cookie that a
-login link sets. The cookie opens these reading routes and nothing else, is kept from scripts (HttpOnly) and from
-requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at, because another port of this machine
-is the same site). It is made from the token: a new token ends every visit. The answers leave the machine nowhere: the
+login link sets. The cookie opens these reading routes and the acts of the health page (health.py), nothing else. It is
+kept from scripts (HttpOnly) and from requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at,
+because another port of this machine is the same site); an act needs this page's Origin and a JSON body besides, which a
+browser lets no other page send without asking first, and nobody answers that. It is made from the token: a new token ends every visit. The answers leave the machine nowhere: the
 content security policy allows this origin only, no script but the page's own files, and no text to become HTML (trusted types).
 """
 
@@ -34,6 +35,8 @@ from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, UsageError
 from cdesk.query.page import DAYS, GRAINS, SERIES, Overview, Pages, Session
+from cdesk.surface.http import health
+from cdesk.surface.http.health import HealthDesk, Need
 from cdesk.surface.status import Status, of_app
 from cdesk.surface.web import DIST
 
@@ -62,7 +65,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
-_SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects")
+_SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects", "/health")
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>cdesk</title>
@@ -75,10 +78,11 @@ _NOT_BUILT = """<!doctype html>
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """What the stream tells: is it flowing, and who did something last."""
+    """What the stream tells: is it flowing, who did something last, and what needs a person."""
 
     status: Status
     sessions: list[Session]
+    needs: list[Need]
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -109,6 +113,7 @@ class PageRoutes:
         self._visits = Visits(token, port)
         self._pages = Pages(app.warehouse, clock=app.clock)
         self._memory = Memory(lambda: (app.uploader.merged, backfill.is_done))
+        self._health = HealthDesk(app, self._pages, self._status)
         self._files = _files(DIST)
         self._listeners = 0
 
@@ -123,6 +128,8 @@ class PageRoutes:
             Route("/v1/page/sessions/{id:path}", self._session),
             Route("/v1/page/projects", self._projects),
             Route("/v1/page/events", self._events),
+            Route(health.PATH, self._feels),
+            *self._health.acts,
             Route("/{name:path}", self._file),
         ]
 
@@ -130,6 +137,8 @@ class PageRoutes:
         """Whether a request needs no token: the page's own files, the way in, and who came in by it."""
         path = request.url.path
         if path.startswith("/v1/page/"):
+            if request.method == "POST":
+                return path.startswith(f"{health.PATH}/") and self._visits.may_act(request)
             return request.method == "GET" and self._visits.is_known(request)
         if request.method not in ("GET", "HEAD"):
             return False
@@ -201,9 +210,16 @@ class PageRoutes:
             self._memory.recall, ("projects", days, timezone), lambda: self._pages.projects(days, timezone)
         ))  # fmt: skip
 
+    async def _feels(self, request: Request) -> Response:
+        return _json(await run_in_threadpool(self._health.read))
+
     def _flow(self) -> Flow:
-        status = of_app(self._app, self._port, self._backfill)
-        return Flow(status, self._memory.recall(("recent",), self._pages.recent, busy_seconds=0))
+        status = self._status()
+        recent = self._memory.recall(("recent",), self._pages.recent, busy_seconds=0)
+        return Flow(status, recent, self._health.needs(status))
+
+    def _status(self) -> Status:
+        return of_app(self._app, self._port, self._backfill)
 
     # -- what happens now ------------------------------------------------------------------------------------------
 
@@ -282,6 +298,12 @@ class Visits:
         if not until.isascii() or not until.isdigit() or len(until) > 12:
             return False
         return hmac.compare_digest(signature.encode(), self._sign(int(until)).encode()) and int(until) > self._now()
+
+    def may_act(self, request: Request) -> bool:
+        """Whether a request that changes something comes from our own page: it says so, and no form can send it."""
+        is_ours = request.headers.get("origin") == f"http://{request.headers.get('host')}"
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return is_ours and kind == "application/json" and self.is_known(request)
 
     def _sign(self, until: int) -> str:
         return hmac.new(self._token.encode(), f"page {self._port} {until}".encode(), hashlib.sha256).hexdigest()
