@@ -12,9 +12,8 @@ Sums come from the rollup where it has them, as exact and as fresh as the stream
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, TypeAlias, get_args
@@ -25,6 +24,7 @@ import msgspec
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import UsageError
+from cdesk.query.completeness import Completeness
 from cdesk.query.rows import HOUR, RowSource, Span, hour_of, hours_of, literal, when
 from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Warehouse
@@ -44,8 +44,6 @@ PROJECTS_MAX = 200
 ENTRIES_MAX = 2_000
 TEXT_MAX = 4_000
 WORDS_MAX = 200
-COMPLETENESS_SECONDS_MAX = 60.0
-COMPLETENESS_PATIENCE_S = 0.3
 LIVE = timedelta(minutes=30)
 LOOK_BACK = (timedelta(days=2), timedelta(days=30), timedelta(days=100_000))
 """What is wanted is the latest of something: looked for close by first."""
@@ -202,19 +200,16 @@ class Projects(msgspec.Struct, frozen=True):
 class Pages:
     """Answers for one warehouse. May be asked from several threads at once."""
 
-    def __init__(self, warehouse: Warehouse, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, warehouse: Warehouse, *, clock: Clock = SYSTEM_CLOCK, completeness: Callable[[], Rows] | None = None
+    ) -> None:
         self._warehouse = warehouse
         self._clock = clock
         self._helpers = ThreadPoolExecutor(4, "cdesk-page")
-        self._background = ThreadPoolExecutor(1, "cdesk-completeness")
-        self._lock = threading.Lock()
-        self._completeness_known: Rows = []
-        self._completeness_asked: Future[Rows] | None = None
-        self._completeness_at = 0.0
+        self._completeness = completeness or Completeness(warehouse, clock=clock).rows
 
     def close(self) -> None:
         self._helpers.shutdown(wait=False, cancel_futures=True)
-        self._background.shutdown(wait=False, cancel_futures=True)
 
     # -- the first page --------------------------------------------------------------------------------------------
 
@@ -255,37 +250,20 @@ class Pages:
                 found[name] = Source(
                     name, known.activities + count, max(filter(None, (known.newest, at)), default=None)
                 )
-        for name, facts, seen, repaired in self._completeness():
+        for name, _, facts, seen, _, repaired, _ in self._completeness():
             if not seen and name not in found:
                 continue
             known = found.get(name, Source(name, 0, None))
             found[name] = msgspec.structs.replace(known, facts=int(facts), seen=int(seen), repaired=int(repaired or 0))
         return sorted(found.values(), key=lambda source: (-source.activities, source.source))
 
-    def _completeness(self) -> Rows:
-        """Over everything kept, so it is asked for now and then, and nobody waits long: the last answer is served meanwhile."""
-        with self._lock:
-            now, known = self._clock.monotonic(), self._completeness_known
-            asked = self._completeness_asked
-            if asked is None or (asked.done() and now - self._completeness_at > COMPLETENESS_SECONDS_MAX):
-                asked = self._background.submit(self._ask, "page_completeness", {})
-                self._completeness_at, self._completeness_asked = now, asked
-        try:
-            known = asked.result(timeout=0 if known else COMPLETENESS_PATIENCE_S)
-        except TimeoutError:
-            return known
-        self._completeness_known = known
-        return known
-
     def _latest_failures(self, source: RowSource) -> list[Failure]:
         since = self._failing_since(source)
         if since is None:
             return []
         rows = self._ask("page_failures", {"since": since}, rows_max=str(FAILURES_MAX))
-        return [
-            Failure(str(id_), _aware(ts), session, project, source, what, kind, _cut(message, WORDS_MAX * 2))
-            for id_, ts, session, project, source, what, kind, message in rows
-        ]
+        known = self._known([row[0] for row in rows], since, max((row[1] for row in rows), default=since))
+        return [_failure(row, known.get(row[0], {})) for row in rows]
 
     def _failing_since(self, source: RowSource) -> datetime | None:
         """Beginning of the hour behind which the latest failures are."""
@@ -371,12 +349,7 @@ class Pages:
         activities = ", ".join(f"'{activity}'" for activity in TELLING)
         ends = self._ask("page_sessions_ends", values, ids=names, activities=activities)
         wanted = {last_id for _, _, _, last_id, _ in ends} | {row[2] for row in ends if row[1] == "user_asked"}
-        if not wanted:
-            return {}
-        ids = _listed("activity", wanted)
-        extent = {"since": values["since"], "until": values["until"]}
-        found = self._ask("page_features", {**ids, **extent}, ids=", ".join(f":{name}" for name in ids))
-        known = {activity_id: _features(text) for activity_id, text in found}
+        known = self._known(wanted, values["since"], values["until"])
         told: dict[str, _Told] = {}
         for session, activity, first_id, last_id, last_ts in ends:
             of = told.setdefault(session, _Told({}, {}))
@@ -384,6 +357,15 @@ class Pages:
             if activity == "user_asked":
                 of.asked.update(known.get(first_id, {}))
         return told
+
+    def _known(self, activities: Iterable[Any], since: datetime, until: datetime) -> dict[Any, dict[str, JSON]]:
+        """Features of some activities of that time."""
+        ids = _listed("activity", activities)
+        if not ids:
+            return {}
+        extent = {"since": since, "until": until}
+        found = self._ask("page_features", {**ids, **extent}, ids=", ".join(f":{name}" for name in ids))
+        return {activity_id: _features(text) for activity_id, text in found}
 
     # -- projects --------------------------------------------------------------------------------------------------
 
@@ -580,6 +562,23 @@ def _failures(frame: _Frame, complete: Sequence[int], rows: Rows) -> Failures:
         failed, calls, failed / calls if calls else None, failed_before / calls_before if calls_before else None,
         frame.spread((hour, slice_, bad) for period, hour, slice_, _, bad in rows if period == 0),
     )  # fmt: skip
+
+
+def _failure(row: tuple[Any, ...], features: dict[str, JSON]) -> Failure:
+    id_, ts, session, activity = row
+    is_api = activity == "api_request_failed"
+    names = ("model",) if is_api else ("tool_name", "mcp_tool")
+    kinds = ("error_type", "status") if is_api else ("error_type",)
+    return Failure(
+        str(id_), _aware(ts), session, _said(features, "project_path"), "api" if is_api else "tool",
+        _said(features, *names), _said(features, *kinds), _cut(_said(features, "error"), WORDS_MAX * 2),
+    )  # fmt: skip
+
+
+def _said(features: dict[str, JSON], *names: str) -> str | None:
+    """The first of them that is there, as text."""
+    value = next((features[name] for name in names if features.get(name) is not None), None)
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _series(frame: _Frame, rows: Rows) -> list[ChartSeries]:
