@@ -309,12 +309,29 @@ class Pages:
             wanted, values["project"] = "CASE WHEN project_path = :project THEN counted.activities ELSE 0 END", project
         if session is not None:
             where, values["session"] = "session_id = :session", session
-        rows = RowSource(self._warehouse).rows(_BEGINNING)
-        found = self._ask("page_sessions", values, rows=rows, where=where, wanted=wanted, rows_max=str(rows_max))
+        source = RowSource(self._warehouse)
+        if project is None and session is None:
+            ids = _listed("session", self._latest_ids(source, values["until"], rows_max))
+            where, values = f"session_id IN ({', '.join(f':{name}' for name in ids) or 'NULL'})", {**values, **ids}
+        found = self._ask(
+            "page_sessions", values, rows=source.rows(_BEGINNING), where=where, wanted=wanted, rows_max=str(rows_max)
+        )
         told = {id_: (began, ended) for id_, began, ended in self._extents(found)}
         known = [(id_, *told[id_], int(count), int(prompts)) for id_, _, _, count, prompts in found if id_ in told]
         known.sort(key=lambda row: (row[2], row[0]), reverse=True)
         return [row for row in known if before is None or (row[2], row[0]) < before][:rows_max]
+
+    def _latest_ids(self, source: RowSource, until: datetime, rows_max: int) -> list[str]:
+        """Sessions that end in the latest hours up to `until`: enough of them to be sure of `rows_max`."""
+        found: Rows = []
+        for back in LOOK_BACK:
+            rows = source.rows(hour_of(min(self._before_now(back), _before(until, back))))
+            found = self._ask(
+                "page_sessions", {"until": until}, rows=rows, where="TRUE", wanted="1", rows_max=str(rows_max)
+            )
+            if sum(1 for _, _, ended, *_ in found if ended < until) >= rows_max:
+                break
+        return [row[0] for row in found]
 
     def _extents(self, found: Rows) -> Rows:
         """When exactly sessions began and ended, of which the hours are known."""
@@ -414,11 +431,14 @@ class Pages:
         return [future.result() for future in [self._helpers.submit(question) for question in questions]]
 
     def _before_now(self, back: timedelta) -> datetime:
-        now = self._clock.now().replace(tzinfo=None)
-        return now - back if now - _BEGINNING > back else _BEGINNING
+        return _before(self._clock.now().replace(tzinfo=None), back)
 
 
 # -- values --------------------------------------------------------------------------------------------------------
+
+
+def _before(at: datetime, back: timedelta) -> datetime:
+    return at - back if at - _BEGINNING > back else _BEGINNING
 
 
 def _listed(name: str, values: Iterable[Any]) -> dict[str, Any]:
@@ -470,7 +490,9 @@ class _Frame:
 
     def _period_cuts(self) -> list[Span]:
         """Hours that begin in one period and end in another, or in none."""
-        bounds = {at for number, (start, end) in enumerate(self._bounds) for at in ((start, end) if number else (start,))}
+        bounds = {
+            at for number, (start, end) in enumerate(self._bounds) for at in ((start, end) if number else (start,))
+        }
         return [(hour_of(at), hour_of(at) + HOUR) for at in sorted(bounds) if at != hour_of(at)]
 
     def _bucket_cuts(self) -> list[Span]:
