@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -33,6 +33,7 @@ from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
 from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
+from cdesk.query.completeness import Completeness
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
@@ -60,7 +61,6 @@ SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
 """A small budget holds at least so many segments, and so many backlogs: what is loaded must make room before it is full."""
 AGAIN_SECONDS = 1.0
 COMPACT_AFTER_IDLE_S = 5.0
-COMPLETENESS_SECONDS = 30.0
 COMPACT_ROWS_MIN = 100_000
 
 
@@ -209,7 +209,7 @@ class App(Producer):
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
-        self._completeness: tuple[float, list[tuple[Any, ...]]] | None = None
+        self.completeness = Completeness(self.warehouse, lambda: self.uploader.merged, clock=clock)
 
     @cached_property
     def backfill(self) -> Backfill:
@@ -273,15 +273,6 @@ class App(Producer):
     def depth(self) -> Depth:
         return self.reader.depth(self.clock.now_ns() / 1e9)
 
-    def completeness(self) -> list[tuple[Any, ...]]:
-        """Rows of V_COMPLETENESS_OVERALL, at most COMPLETENESS_SECONDS old: the view reads the whole stream."""
-        now = self.clock.monotonic()
-        if self._completeness is None or now - self._completeness[0] > COMPLETENESS_SECONDS:
-            columns = "source, sessions, facts, seen, missed, repaired, completeness_pct"
-            found = self.warehouse.query(f"SELECT {columns} FROM V_COMPLETENESS_OVERALL ORDER BY source").rows
-            self._completeness = (now, found)
-        return self._completeness[1]
-
     def query_id(self) -> str:
         """Time-ordered, so that the query log reads in order."""
         return f"q_{self.clock.now_ns() // 1_000_000:x}_{self.clock.name()}"
@@ -334,6 +325,7 @@ class App(Producer):
             self.inspector.flush()
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
+        self.completeness.close()
         self.warehouse.close()
         self._owner.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,9 +32,18 @@ class Served:
     url: str
     client: httpx.Client
     """Sends the token."""
+    is_rolled: bool = False
+    """Half of what is put is rolled up, half is not yet."""
 
     def put(self, *activities: dict[str, Any]) -> None:
         """Into the warehouse, before it comes back."""
+        half = len(activities) // 2 if self.is_rolled else 0
+        if half:
+            self._put(activities[:half])
+            self.app.tasks.run("roll_up_activity")
+        self._put(activities[half:])
+
+    def _put(self, activities: Sequence[dict[str, Any]]) -> None:
         receipt = self.app.intake.take(list(activities))
         assert not receipt.rejected, receipt.rejected
         self.app.uploader.drain()

@@ -17,6 +17,7 @@ from tests.surface.page_service import NOW, TOKEN, Served, ago, answer, call, he
 
 from cdesk.activity.pricing import PriceBook
 from cdesk.query import page as questions
+from cdesk.query.text import prepared, text
 from cdesk.query.usage import Usages
 from cdesk.sql.dialect import to_duckdb
 from cdesk.surface.http import page
@@ -35,9 +36,11 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return dist
 
 
-@pytest.fixture
-def served(tmp_path: Path, built: Path) -> Iterator[Served]:
+@pytest.fixture(params=["stream", "rollup"])
+def served(tmp_path: Path, built: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
+    """Whose answers come from the stream alone, or from the rollup and what came after it."""
     with serve(tmp_path / "home", held(NOW)) as running:
+        running.is_rolled = request.param == "rollup"
         yield running
 
 
@@ -458,13 +461,15 @@ def test_an_answer_is_kept_while_nothing_changed() -> None:
 
 
 PARTS = {
-    "period": "CASE WHEN ts >= CAST('2026-11-23 00:00:00' AS TIMESTAMP) THEN 0 END", "series": "_model", "rows_max": "10",
-    "offset": "0", "where": "ts >= :since", "having": "TRUE", "ids": ":id_0, :id_1", "activities": "'user_asked'",
+    "period": "CASE WHEN ts >= CAST('2026-11-23 00:00:00' AS TIMESTAMP) THEN 0 END", "series": "name", "rows_max": "10",
+    "offset": "0", "where": "TRUE", "wanted": "1", "ids": ":id_0, :id_1", "activities": "'user_asked'",
+    "rows": text("page_rows"), "since": "CAST('2026-11-23' AS TIMESTAMP)", "cut": "FALSE", "hours": "TRUE",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(questions.__file__).parent.glob("page_*.sql")))
 def test_every_question_is_portable(name: str) -> None:
     """DuckDB takes the text as it stands; the dialect takes it as Snowflake's."""
-    text, _ = questions.prepared(name, tuple(PARTS.items()))
-    assert len(to_duckdb(text.replace("$", ":p"))) == 1
+    nested = tuple((part, sql.format(**PARTS) if part == "rows" else sql) for part, sql in PARTS.items())
+    asked, _ = prepared(name, nested)
+    assert len(to_duckdb(asked.replace("$", ":p"))) == 1

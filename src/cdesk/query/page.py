@@ -5,18 +5,17 @@
 A baseline is the mean of the earlier periods that lie wholly within the history. Days and hours are the asker's:
 the SQL counts by hour (by quarter of an hour where a zone is off by part of one), and here they are put together.
 The SQL is text that both engines take as it is, so nothing is translated while somebody waits.
+
+Sums come from the rollup where it has them, as exact and as fresh as the stream itself: see rows.py.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from functools import cache
-from pathlib import Path
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +24,9 @@ import msgspec
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import UsageError
+from cdesk.query.completeness import Completeness
+from cdesk.query.rows import HOUR, RowSource, Span, hour_of, hours_of, literal, when
+from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Warehouse
 
 Series = Literal["model", "project"]
@@ -42,13 +44,12 @@ PROJECTS_MAX = 200
 ENTRIES_MAX = 2_000
 TEXT_MAX = 4_000
 WORDS_MAX = 200
-COMPLETENESS_SECONDS_MAX = 60.0
-COMPLETENESS_PATIENCE_S = 0.3
 LIVE = timedelta(minutes=30)
 LOOK_BACK = (timedelta(days=2), timedelta(days=30), timedelta(days=100_000))
 """What is wanted is the latest of something: looked for close by first."""
 TELLING = ("user_asked", "session_titled", "turn_completed", "session_ended", "tool_called", "claude_responded")
 _BEGINNING = datetime(1970, 1, 1)
+_END = datetime.max
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -217,34 +218,33 @@ class Suspended:
 class Pages:
     """Answers for one warehouse. May be asked from several threads at once."""
 
-    def __init__(self, warehouse: Warehouse, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, warehouse: Warehouse, *, clock: Clock = SYSTEM_CLOCK, completeness: Callable[[], Rows] | None = None
+    ) -> None:
         self._warehouse = warehouse
         self._clock = clock
         self._helpers = ThreadPoolExecutor(4, "cdesk-page")
-        self._background = ThreadPoolExecutor(1, "cdesk-completeness")
-        self._lock = threading.Lock()
-        self._completeness_known: Rows = []
-        self._completeness_asked: Future[Rows] | None = None
-        self._completeness_at = 0.0
+        self._completeness = completeness or Completeness(warehouse, clock=clock).rows
 
     def close(self) -> None:
         self._helpers.shutdown(wait=False, cancel_futures=True)
-        self._background.shutdown(wait=False, cancel_futures=True)
 
     # -- the first page --------------------------------------------------------------------------------------------
 
     def overview(self, days: int, by: Series, timezone: str, grain: Grain | None = None) -> Overview:
         """Raises UsageError for days, a grain or a time zone that cannot be had."""
         frame = _Frame(self._clock.now(), days, timezone, grain)
-        whole: dict[str, Any] = {"start": frame.start, "since": frame.since, "slice_minutes": frame.slice_minutes}
+        whole: dict[str, Any] = {"start": frame.start, "slice_minutes": frame.slice_minutes}
+        source = RowSource(self._warehouse)
+        rows, rows_now = source.rows(frame.since, frame.cuts), source.rows(frame.start, frame.cuts)
         spend, tools, chart, presence, begun, sources, failures = self._together(
-            lambda: self._ask("page_spend", whole, period=frame.case),
-            lambda: self._ask("page_tools", whole, period=frame.case),
-            lambda: self._ask("page_chart", whole, series="_model" if by == "model" else "_project_path"),
-            lambda: self._ask("page_presence", whole, period=frame.case),
-            lambda: self._ask("page_begun", whole),
+            lambda: self._ask("page_spend", whole, rows=rows, period=frame.case),
+            lambda: self._ask("page_tools", whole, rows=rows, period=frame.case),
+            lambda: self._ask("page_chart", whole, rows=rows_now, series="name" if by == "model" else "project_path"),
+            lambda: self._ask("page_presence", whole, rows=rows, period=frame.case),
+            lambda: self._ask("page_begun", whole, rows=rows_now),
             lambda: self._sources(frame.start),
-            self._latest_failures,
+            lambda: self._latest_failures(source),
         )
         first, newest, count = self._ask("page_extent", {})[0]
         complete = frame.complete(first)
@@ -253,7 +253,7 @@ class Pages:
             spend=_figure(frame, complete, [(p, h, s, cost) for p, h, s, cost, *_ in spend],
                           unpriced=sum(int(row[6]) for row in spend if row[0] == 0)),
             tokens=_figure(frame, complete, [(p, h, s, tokens) for p, h, s, _, tokens, *_ in spend]),
-            sessions=_figure(frame, complete, [(p, None, None, n) for p, n, _ in presence],
+            sessions=_figure(frame, complete, [(p, None, None, n) for p, n in presence],
                              spark=frame.spread((h, s, n) for h, s, n in begun)),
             failures=_failures(frame, complete, tools),
             by=by, series=_series(frame, chart), latest_failures=failures,
@@ -261,87 +261,104 @@ class Pages:
 
     def _sources(self, start: datetime) -> list[Source]:
         found: dict[str, Source] = {}
-        for names, count, newest, _ in self._ask("page_sources", {"start": start}):
+        for names, count, newest in self._ask("page_sources", {"start": start}):
             for name in (names or "").split(","):
                 known = found.get(name, Source(name, 0, None))
                 at = _utc(newest)
                 found[name] = Source(
                     name, known.activities + count, max(filter(None, (known.newest, at)), default=None)
                 )
-        for name, facts, seen, repaired in self._completeness():
+        for name, _, facts, seen, _, repaired, _ in self._completeness():
             if not seen and name not in found:
                 continue
             known = found.get(name, Source(name, 0, None))
             found[name] = msgspec.structs.replace(known, facts=int(facts), seen=int(seen), repaired=int(repaired or 0))
         return sorted(found.values(), key=lambda source: (-source.activities, source.source))
 
-    def _completeness(self) -> Rows:
-        """Over everything kept, so it is asked for now and then, and nobody waits long: the last answer is served meanwhile."""
-        with self._lock:
-            now, known = self._clock.monotonic(), self._completeness_known
-            asked = self._completeness_asked
-            if asked is None or (asked.done() and now - self._completeness_at > COMPLETENESS_SECONDS_MAX):
-                asked = self._background.submit(self._ask, "page_completeness", {})
-                self._completeness_at, self._completeness_asked = now, asked
-        try:
-            known = asked.result(timeout=0 if known else COMPLETENESS_PATIENCE_S)
-        except TimeoutError:
-            return known
-        self._completeness_known = known
-        return known
+    def _latest_failures(self, source: RowSource) -> list[Failure]:
+        since = self._failing_since(source)
+        if since is None:
+            return []
+        rows = self._ask("page_failures", {"since": since}, rows_max=str(FAILURES_MAX))
+        known = self._known([row[0] for row in rows], since, max((row[1] for row in rows), default=since))
+        return [_failure(row, known.get(row[0], {})) for row in rows]
 
-    def _latest_failures(self) -> list[Failure]:
-        rows: Rows = []
+    def _failing_since(self, source: RowSource) -> datetime | None:
+        """Beginning of the hour behind which the latest failures are."""
+        hours: Rows = []
         for back in LOOK_BACK:
-            rows = self._ask("page_failures", {"since": self._before_now(back)}, rows_max=str(FAILURES_MAX))
-            if len(rows) == FAILURES_MAX:
+            rows = source.rows(hour_of(self._before_now(back)))
+            hours = self._ask("page_failures_hours", {}, rows=rows, rows_max=str(FAILURES_MAX))
+            if sum(failed for _, failed in hours) >= FAILURES_MAX:
                 break
-        return [
-            Failure(str(id_), _aware(ts), session, project, source, what, kind, _cut(message, WORDS_MAX * 2))
-            for id_, ts, session, project, source, what, kind, message in rows
-        ]
+        return hours[-1][0] if hours else None
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
     def recent(self) -> list[Session]:
         """The sessions that did something last, however long ago."""
-        rows: Rows = []
-        for back in LOOK_BACK:
-            rows = self._ask(
-                "page_sessions", {"since": self._before_now(back)}, where="ts >= :since", having="TRUE",
-                rows_max=str(RECENT_MAX),
-            )  # fmt: skip
-            if len(rows) == RECENT_MAX:
-                break
-        return self._described(rows)
+        return self._described(self._latest(RECENT_MAX))
 
     def sessions(self, rows_max: int, *, project: str | None = None, after: str | None = None) -> Sessions:
         """A page of sessions, the latest first; `after` is the `next` of the page before. Raises UsageError."""
         rows_max = max(1, min(rows_max, SESSIONS_MAX))
-        where, having = "TRUE", "TRUE"
-        values: dict[str, Any] = {}
-        if project is not None:
-            found = self._ask("page_sessions_of_project", {"project": project})
-            ids = _listed("id", [id_ for (id_,) in found])
-            where, values = f"_session_id IN ({', '.join(f':{name}' for name in ids) or 'NULL'})", dict(ids)
-        if after is not None:
-            having = "(MAX(ts) < :ended_at OR (MAX(ts) = :ended_at AND _session_id < :last))"
-            values |= _cursor(after)
-        rows = self._ask("page_sessions", values, where=where, having=having, rows_max=str(rows_max + 1))
+        rows = self._latest(rows_max + 1, project=project, before=None if after is None else _cursor(after))
         more = rows[rows_max - 1] if len(rows) > rows_max else None
         return Sessions(self._described(rows[:rows_max]), None if more is None else f"{more[2].isoformat()}~{more[0]}")
 
     def timeline(self, session: str, offset: int = 0) -> Timeline | None:
         """None when nothing is known of the session."""
-        rows = self._ask(
-            "page_sessions", {"session": session}, where="_session_id = :session", having="TRUE", rows_max="1"
-        )
+        rows = self._latest(1, session=session)
         if not rows:
             return None
         extent = {"session": session, "since": rows[0][1], "until": rows[0][2]}
         found = self._ask("page_timeline", extent, rows_max=str(ENTRIES_MAX), offset=str(max(0, int(offset))))
         more = offset + len(found) if offset + len(found) < rows[0][3] else None
         return Timeline(self._described(rows)[0], [_entry(row) for row in found], more)
+
+    def _latest(
+        self, rows_max: int, *, project: str | None = None, session: str | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> Rows:  # fmt: skip
+        """Sessions by their end, the latest first: id, began_at, ended_at, activities, prompts."""
+        values: dict[str, Any] = {"until": _END if before is None else hour_of(before[0])}
+        where, wanted = "TRUE", "1"
+        if project is not None:
+            wanted, values["project"] = "CASE WHEN project_path = :project THEN counted.activities ELSE 0 END", project
+        if session is not None:
+            where, values["session"] = "session_id = :session", session
+        source = RowSource(self._warehouse)
+        if project is None and session is None:
+            ids = _listed("session", self._latest_ids(source, values["until"], rows_max))
+            where, values = f"session_id IN ({', '.join(f':{name}' for name in ids) or 'NULL'})", {**values, **ids}
+        found = self._ask(
+            "page_sessions", values, rows=source.rows(_BEGINNING), where=where, wanted=wanted, rows_max=str(rows_max)
+        )
+        told = {id_: (began, ended) for id_, began, ended in self._extents(found)}
+        known = [(id_, *told[id_], int(count), int(prompts)) for id_, _, _, count, prompts in found if id_ in told]
+        known.sort(key=lambda row: (row[2], row[0]), reverse=True)
+        return [row for row in known if before is None or (row[2], row[0]) < before][:rows_max]
+
+    def _latest_ids(self, source: RowSource, until: datetime, rows_max: int) -> list[str]:
+        """Sessions that end in the latest hours up to `until`: enough of them to be sure of `rows_max`."""
+        found: Rows = []
+        for back in LOOK_BACK:
+            rows = source.rows(hour_of(min(self._before_now(back), _before(until, back))))
+            found = self._ask(
+                "page_sessions", {"until": until}, rows=rows, where="TRUE", wanted="1", rows_max=str(rows_max)
+            )
+            if sum(1 for _, _, ended, *_ in found if ended < until) >= rows_max:
+                break
+        return [row[0] for row in found]
+
+    def _extents(self, found: Rows) -> Rows:
+        """When exactly sessions began and ended, of which the hours are known."""
+        if not found:
+            return []
+        ids = _listed("id", [row[0] for row in found])
+        hours = hours_of(hour for _, began, ended, *_ in found for hour in (began, ended))
+        values = {**ids, "since": hours[0][0], "until": hours[-1][1]}
+        return self._ask("page_sessions_extent", values, ids=", ".join(f":{name}" for name in ids), hours=when(hours))
 
     def _described(self, rows: Rows) -> list[Session]:
         """Sessions with what they are about and what they used, in the order of `rows`."""
@@ -367,12 +384,7 @@ class Pages:
         activities = ", ".join(f"'{activity}'" for activity in TELLING)
         ends = self._ask("page_sessions_ends", values, ids=names, activities=activities)
         wanted = {last_id for _, _, _, last_id, _ in ends} | {row[2] for row in ends if row[1] == "user_asked"}
-        if not wanted:
-            return {}
-        ids = _listed("activity", wanted)
-        extent = {"since": values["since"], "until": values["until"]}
-        found = self._ask("page_features", {**ids, **extent}, ids=", ".join(f":{name}" for name in ids))
-        known = {activity_id: _features(text) for activity_id, text in found}
+        known = self._known(wanted, values["since"], values["until"])
         told: dict[str, _Told] = {}
         for session, activity, first_id, last_id, last_ts in ends:
             of = told.setdefault(session, _Told({}, {}))
@@ -381,17 +393,27 @@ class Pages:
                 of.asked.update(known.get(first_id, {}))
         return told
 
+    def _known(self, activities: Iterable[Any], since: datetime, until: datetime) -> dict[Any, dict[str, JSON]]:
+        """Features of some activities of that time."""
+        ids = _listed("activity", activities)
+        if not ids:
+            return {}
+        extent = {"since": since, "until": until}
+        found = self._ask("page_features", {**ids, **extent}, ids=", ".join(f":{name}" for name in ids))
+        return {activity_id: _features(text) for activity_id, text in found}
+
     # -- projects --------------------------------------------------------------------------------------------------
 
     def projects(self, days: int, timezone: str) -> Projects:
         """Raises UsageError."""
         frame = _Frame(self._clock.now(), days, timezone, "day")
         at: dict[str, Any] = {"start": frame.start, "slice_minutes": frame.slice_minutes}
-        spend, tools, files, chart = self._together(
-            lambda: self._ask("page_projects_spend", at),
-            lambda: self._ask("page_projects_tools", at),
+        rows = RowSource(self._warehouse).rows(frame.start, frame.bucket_cuts)
+        (spend, newest), tools, files, chart = self._together(
+            lambda: self._spent(rows, frame.start),
+            lambda: self._ask("page_projects_tools", {}, rows=rows),
             lambda: self._ask("page_projects_files", at),
-            lambda: self._ask("page_chart", at, series="_project_path"),
+            lambda: self._ask("page_chart", at, rows=rows, series="project_path"),
         )
         called = {project: (int(calls), int(failed)) for project, calls, failed in tools}
         changed = {project: (int(count), int(more or 0), int(less or 0)) for project, count, more, less in files}
@@ -399,13 +421,13 @@ class Pages:
         for hour, slice_, project, cost, *_ in chart:
             hours.setdefault(project, []).append((hour, slice_, cost))
         found = []
-        for project, sessions, people, cost, tokens, responses, unpriced, newest in spend:
+        for project, sessions, people, cost, tokens, responses, unpriced, hour in spend:
             calls, failed = called.get(project, (0, 0))
             count, added, removed = changed.get(project, (0, 0, 0))
             found.append(Project(
                 project=project, sessions=sessions, people=people, cost=cost, unpriced=int(unpriced or 0),
-                tokens=int(tokens or 0), responses=responses, tools=calls, failed=failed, files=count, added=added,
-                removed=removed, newest=_aware(newest), spark=frame.spread(hours.get(project, [])),
+                tokens=int(tokens or 0), responses=int(responses), tools=calls, failed=failed, files=count, added=added,
+                removed=removed, newest=_aware(newest.get(project, hour)), spark=frame.spread(hours.get(project, [])),
             ))  # fmt: skip
         found.sort(key=lambda row: (-(row.cost or 0), -row.tokens, row.project or ""))
         return Projects(frame.period(0), found[:PROJECTS_MAX], len(found))
@@ -422,6 +444,13 @@ class Pages:
         found = {by: int(count) for by, count in self._ask("page_suspended", {})}
         return Suspended(found.get("failures", 0), found.get("request", 0))
 
+    def _spent(self, rows: str, start: datetime) -> tuple[Rows, dict[str | None, datetime]]:
+        """What each project used, and when it was answered last."""
+        spend = self._ask("page_projects_spend", {}, rows=rows)
+        hours = when(hours_of(row[-1] for row in spend))
+        newest = self._ask("page_projects_newest", {"start": start}, hours=hours) if spend else []
+        return spend, dict(newest)
+
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def _ask(self, name: str, values: dict[str, Any], **parts: str) -> Rows:
@@ -432,31 +461,14 @@ class Pages:
         return [future.result() for future in [self._helpers.submit(question) for question in questions]]
 
     def _before_now(self, back: timedelta) -> datetime:
-        now = self._clock.now().replace(tzinfo=None)
-        return now - back if now - _BEGINNING > back else _BEGINNING
+        return _before(self._clock.now().replace(tzinfo=None), back)
 
 
-# -- text of a question --------------------------------------------------------------------------------------------
-
-_PLACE = re.compile(r"(?<!:):([a-z][a-z0-9_]*)")
+# -- values --------------------------------------------------------------------------------------------------------
 
 
-@cache
-def _text(name: str) -> str:
-    lines = Path(__file__).with_name(f"{name}.sql").read_text("utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--"))
-
-
-def prepared(name: str, parts: tuple[tuple[str, str], ...] = ()) -> tuple[str, list[str]]:
-    """A question's text with `$1`, `$2`, … for its `:names`, and the names in that order."""
-    names: list[str] = []
-
-    def numbered(found: re.Match[str]) -> str:
-        if found[1] not in names:
-            names.append(found[1])
-        return f"${names.index(found[1]) + 1}"
-
-    return _PLACE.sub(numbered, _text(name).format(**dict(parts))), names
+def _before(at: datetime, back: timedelta) -> datetime:
+    return at - back if at - _BEGINNING > back else _BEGINNING
 
 
 def _listed(name: str, values: Iterable[Any]) -> dict[str, Any]:
@@ -486,6 +498,8 @@ class _Frame:
         self.since = self._bounds[-1][0]
         self.slice_minutes = 60 if _offset_minutes(local) % 60 == 0 else 15
         self.buckets = self._buckets()
+        self.bucket_cuts = self._bucket_cuts()
+        self.cuts = [*self.bucket_cuts, *self._period_cuts()]
         self._position = {name: position for position, name in enumerate(self.buckets)}
 
     def _bound(self, local: datetime, back: int) -> tuple[datetime, datetime]:
@@ -504,6 +518,22 @@ class _Frame:
             at += timedelta(hours=1)
         return found
 
+    def _period_cuts(self) -> list[Span]:
+        """Hours that begin in one period and end in another, or in none."""
+        bounds = {
+            at for number, (start, end) in enumerate(self._bounds) for at in ((start, end) if number else (start,))
+        }
+        return [(hour_of(at), hour_of(at) + HOUR) for at in sorted(bounds) if at != hour_of(at)]
+
+    def _bucket_cuts(self) -> list[Span]:
+        """Hours that belong to two buckets, where the zone is off by part of an hour."""
+        if self.slice_minutes == 60:
+            return []
+        if self.grain == "hour":
+            return [(hour_of(self.start), datetime.max)]
+        days = (datetime.combine(date.fromisoformat(name), time(), self.zone) for name in self.buckets)
+        return [(hour_of(self._naive(day)), hour_of(self._naive(day)) + HOUR) for day in days]
+
     def _bucket(self, at: datetime) -> str:
         local = at.replace(tzinfo=UTC).astimezone(self.zone)
         if self.grain == "day":
@@ -513,9 +543,9 @@ class _Frame:
     @property
     def case(self) -> str:
         """SQL for the number of the period an activity belongs to. Times here are our own, never the asker's text."""
-        whens = [f"WHEN ts >= CAST('{self.start}' AS TIMESTAMP) THEN 0"]
+        whens = [f"WHEN ts >= {literal(self.start)} THEN 0"]
         whens += [
-            f"WHEN ts >= CAST('{start}' AS TIMESTAMP) AND ts < CAST('{end}' AS TIMESTAMP) THEN {number}"
+            f"WHEN ts >= {literal(start)} AND ts < {literal(end)} THEN {number}"
             for number, (start, end) in enumerate(self._bounds)
             if number
         ]
@@ -584,6 +614,23 @@ def _failures(frame: _Frame, complete: Sequence[int], rows: Rows) -> Failures:
         failed, calls, failed / calls if calls else None, failed_before / calls_before if calls_before else None,
         frame.spread((hour, slice_, bad) for period, hour, slice_, _, bad in rows if period == 0),
     )  # fmt: skip
+
+
+def _failure(row: tuple[Any, ...], features: dict[str, JSON]) -> Failure:
+    id_, ts, session, activity = row
+    is_api = activity == "api_request_failed"
+    names = ("model",) if is_api else ("tool_name", "mcp_tool")
+    kinds = ("error_type", "status") if is_api else ("error_type",)
+    return Failure(
+        str(id_), _aware(ts), session, _said(features, "project_path"), "api" if is_api else "tool",
+        _said(features, *names), _said(features, *kinds), _cut(_said(features, "error"), WORDS_MAX * 2),
+    )  # fmt: skip
+
+
+def _said(features: dict[str, JSON], *names: str) -> str | None:
+    """The first of them that is there, as text."""
+    value = next((features[name] for name in names if features.get(name) is not None), None)
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _series(frame: _Frame, rows: Rows) -> list[ChartSeries]:
@@ -734,10 +781,10 @@ def _cut(value: JSON, length: int) -> str | None:
     return text if text is None or len(text) <= length else text[: length - 1] + "…"
 
 
-def _cursor(after: str) -> dict[str, Any]:
+def _cursor(after: str) -> tuple[datetime, str]:
     at, _, last = after.partition("~")
     try:
-        return {"ended_at": datetime.fromisoformat(at).replace(tzinfo=None), "last": last}
+        return datetime.fromisoformat(at).replace(tzinfo=None), last
     except ValueError:
         raise UsageError(f"{after!r} is not a place in the list.", "Use the `next` of the page before.") from None
 

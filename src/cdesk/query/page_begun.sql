@@ -1,13 +1,18 @@
 -- Sessions by the hour of their first activity in the period.
--- Takes: :start, :slice_minutes. Gives: hour, slice, sessions.
-SELECT
-    DATE_TRUNC('HOUR', began_at) AS hour,
-    FLOOR(EXTRACT(MINUTE FROM began_at) / NULLIF(:slice_minutes, 0)) AS slice,
-    COUNT(*) AS sessions
+-- Takes: {rows} (of the period), :slice_minutes. Gives: hour, slice, sessions.
+SELECT hour, slice, COUNT(*) AS sessions
 FROM (
-    SELECT _session_id, MIN(ts) AS began_at
-    FROM CLAUDE_STREAM_V2
-    WHERE ts >= :start AND _session_id IS NOT NULL
-    GROUP BY _session_id
+    SELECT
+        session_id,
+        DATE_TRUNC('HOUR', ts) AS hour,
+        FLOOR(EXTRACT(MINUTE FROM ts) / NULLIF(:slice_minutes, 0)) AS slice
+    FROM ({rows}) AS counted
+    WHERE session_id IS NOT NULL
+    GROUP BY 1, 2, 3
+    HAVING SUM(activities) > 0
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY session_id
+        ORDER BY DATE_TRUNC('HOUR', ts), FLOOR(EXTRACT(MINUTE FROM ts) / NULLIF(:slice_minutes, 0))
+    ) = 1
 ) AS begun
 GROUP BY 1, 2

@@ -1,17 +1,14 @@
 -- Cost and tokens by hour and series.
--- Takes: {series} (a column), :start, :slice_minutes. Gives: hour, slice, series, cost, tokens, unpriced.
+-- Takes: {rows} (of the period), {series} (name or project_path), :slice_minutes.
+-- Gives: hour, slice, series, cost, tokens, unpriced.
 SELECT
     DATE_TRUNC('HOUR', ts) AS hour,
     FLOOR(EXTRACT(MINUTE FROM ts) / NULLIF(:slice_minutes, 0)) AS slice,
     {series} AS series,
-    SUM(revenue_impact) AS cost,
-    SUM(
-        COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)
-        + COALESCE(_cache_creation_1h_tokens, 0) + COALESCE(_cache_read_tokens, 0)
-    ) AS tokens,
-    COUNT(CASE WHEN revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0 THEN 1 END) AS unpriced
-FROM CLAUDE_STREAM_V2
-WHERE
-    activity IN ('claude_responded', 'llm_call', 'llm_response') AND COALESCE(_is_counted, TRUE)
-    AND ts >= :start
+    CASE WHEN SUM(priced) > 0 THEN SUM(cost_usd) END AS cost,
+    SUM(tokens_shown) AS tokens,
+    SUM(unpriced_shown) AS unpriced
+FROM ({rows}) AS counted
+WHERE is_counted
 GROUP BY 1, 2, 3
+HAVING SUM(activities) > 0

@@ -1,9 +1,11 @@
--- Sessions and activities of each period.
--- Takes: {period}, :since. Gives: period, sessions, activities.
-SELECT
-    {period} AS period,
-    COUNT(DISTINCT _session_id) AS sessions,
-    COUNT(*) AS activities
-FROM CLAUDE_STREAM_V2
-WHERE ts >= :since
+-- Sessions of each period.
+-- Takes: {rows} since the oldest period, {period}. Gives: period, sessions.
+SELECT period, COUNT(*) AS sessions
+FROM (
+    SELECT {period} AS period, session_id
+    FROM ({rows}) AS counted
+    WHERE session_id IS NOT NULL
+    GROUP BY 1, 2
+    HAVING SUM(activities) > 0
+) AS present
 GROUP BY 1

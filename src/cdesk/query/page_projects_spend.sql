@@ -1,19 +1,29 @@
 -- What each project used.
--- Takes: :start. Gives: project, sessions, people, cost, tokens, responses, unpriced, newest.
+-- Takes: {rows} of the period.
+-- Gives: project, sessions, people, cost, tokens, responses, unpriced, newest (the hour of its last answer).
 SELECT
-    _project_path AS project,
-    COUNT(DISTINCT _session_id) AS sessions,
+    project_path AS project,
+    COUNT(DISTINCT session_id) AS sessions,
     COUNT(DISTINCT customer) AS people,
-    SUM(revenue_impact) AS cost,
-    SUM(
-        COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + COALESCE(_cache_creation_5m_tokens, 0)
-        + COALESCE(_cache_creation_1h_tokens, 0) + COALESCE(_cache_read_tokens, 0)
-    ) AS tokens,
-    COUNT(*) AS responses,
-    COUNT(CASE WHEN revenue_impact IS NULL AND COALESCE(_prompt_tokens + _completion_tokens, 1) > 0 THEN 1 END) AS unpriced,
-    MAX(ts) AS newest
-FROM CLAUDE_STREAM_V2
-WHERE
-    activity IN ('claude_responded', 'llm_call', 'llm_response') AND COALESCE(_is_counted, TRUE)
-    AND ts >= :start
+    CASE WHEN SUM(priced) > 0 THEN SUM(cost_usd) END AS cost,
+    SUM(tokens_shown) AS tokens,
+    SUM(activities) AS responses,
+    SUM(unpriced_shown) AS unpriced,
+    MAX(hour) AS newest
+FROM (
+    SELECT
+        project_path,
+        session_id,
+        customer,
+        DATE_TRUNC('HOUR', ts) AS hour,
+        SUM(priced) AS priced,
+        SUM(cost_usd) AS cost_usd,
+        SUM(tokens_shown) AS tokens_shown,
+        SUM(activities) AS activities,
+        SUM(unpriced_shown) AS unpriced_shown
+    FROM ({rows}) AS counted
+    WHERE is_counted
+    GROUP BY 1, 2, 3, 4
+    HAVING SUM(counted.activities) > 0
+) AS used
 GROUP BY 1

@@ -1,6 +1,7 @@
 -- What tools were called in each project.
--- Takes: :start. Gives: project, calls, failed.
-SELECT project_path AS project, COUNT(*) AS calls, COUNT(CASE WHEN NOT success THEN 1 END) AS failed
-FROM VW_TOOL_EVENTS
-WHERE ts >= :start
+-- Takes: {rows} of the period. Gives: project, calls, failed.
+SELECT project_path AS project, SUM(activities) AS calls, SUM(CASE WHEN NOT is_success THEN activities ELSE 0 END) AS failed
+FROM ({rows}) AS counted
+WHERE activity IN ('tool_called', 'claude_tool_call', 'tool_call', 'tool_execution')
 GROUP BY 1
+HAVING SUM(activities) > 0

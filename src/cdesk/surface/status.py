@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -121,13 +123,7 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         warehouse=WarehouseStatus(app.warehouse.count(), app.warehouse.data_as_of()),
         lag_s=round(depth.oldest_age_s, 3),
         backfill=None if backfill is None else _backfill(backfill),
-        completeness=tuple(
-            SourceStatus(
-                source, int(sessions), int(facts), int(seen), int(missed), int(repaired), round(float(percent), 1)
-            )
-            for source, sessions, facts, seen, missed, repaired, percent in app.completeness()
-            if seen
-        ),
+        completeness=_completeness(app.completeness.rows() if port is not None else app.completeness.rows(None)),
         drift=DriftStatus(*app.drift.unsettled()),
     )
 
@@ -164,6 +160,14 @@ def _counted(app: App) -> Counted:
 def _recovery(app: App) -> RecoveryStatus:
     found, died = app.recovered, app.killed
     return RecoveryStatus(found.segments, found.bytes, found.torn, round(found.seconds, 4), died.pid if died else None)
+
+
+def _completeness(rows: Iterable[tuple[Any, ...]]) -> tuple[SourceStatus, ...]:
+    return tuple(
+        SourceStatus(source, int(sessions), int(facts), int(seen), int(missed), int(repaired), round(float(percent), 1))
+        for source, sessions, facts, seen, missed, repaired, percent in rows
+        if seen
+    )
 
 
 def _backfill(progress: Progress) -> BackfillStatus:

@@ -111,7 +111,7 @@ class PageRoutes:
         self._backfill = backfill
         self._is_stopping = is_stopping
         self._visits = Visits(token, port)
-        self._pages = Pages(app.warehouse, clock=app.clock)
+        self._pages = Pages(app.warehouse, clock=app.clock, completeness=app.completeness.rows)
         self._memory = Memory(lambda: (app.uploader.merged, backfill.is_done))
         self._health = HealthDesk(app, self._pages, self._status)
         self._files = _files(DIST)
