@@ -19,7 +19,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from bisect import bisect_left
@@ -32,11 +31,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import msgspec
 from benchmarks import activities, machine
 from benchmarks.upload import CACHE, Ack, Commits, Producer, fresh_home, percentile
 
 from cdesk.activity.codec import decode
-from cdesk.activity.model import Activity
 from cdesk.app import App
 from cdesk.config import Home, Settings
 from cdesk.queue.reader import Delivery
@@ -47,6 +46,8 @@ from cdesk.warehouse.warehouse import STREAM
 
 GOALS = {"p95_s": 1.0, "cores_of_tasks": 0.35, "idle_cores": 0.01, "screen_ms": 100}
 WARM_UP_S = 3.0
+QUIET_S = 10.0
+"""The service compacts after five quiet seconds; that is not idle."""
 IDLE_S = 10.0
 PATIENCE_S = 120.0
 LATE_S_MAX = 60
@@ -77,6 +78,8 @@ class Kept:
     runs, run_ms        of each task: how many runs while the load lasted, and their median
     cores               CPU seconds of the whole process by second, while the load lasted
     cores_upload        its uploader's thread · cores_of_tasks  threads of tasks · cores_shared  DuckDB's, for both
+    us_per_event        CPU microseconds of the whole process by event, until all was done: does not depend on other load
+    us_of_tasks         of these, by threads of tasks and what DuckDB's do for them (shared by the threads that ask)
     idle_cores          CPU seconds by second when all was done
     """
 
@@ -92,6 +95,8 @@ class Kept:
     cores_upload: float
     cores_of_tasks: float
     cores_shared: float
+    us_per_event: float
+    us_of_tasks: float
     idle_cores: float
     load_1m: float
 
@@ -214,7 +219,9 @@ def as_if_done(warehouse: DuckDBWarehouse) -> None:
     """The base counts as taken in: consumers stand behind it, and what tasks look up per pair and hour is there."""
     for task in _on_changes():
         for stream in task.reads:
-            warehouse.query("INSERT INTO _STREAM_OFFSETS VALUES ($1, $2, 0, now()::TIMESTAMP)", [stream.name, stream.table])
+            warehouse.query(
+                "INSERT INTO _STREAM_OFFSETS VALUES ($1, $2, 0, now()::TIMESTAMP)", [stream.name, stream.table]
+            )
     warehouse.query(f"""
 INSERT INTO OCCURRENCE_STATE SELECT customer, activity, count(*), max(ts), arg_max(activity_id, ts) FROM {STREAM} GROUP BY ALL""")
     warehouse.query(f"""
@@ -241,7 +248,8 @@ def kept_fresh(given: Load, cache: Path) -> Kept:
             after, ended = child.ask("usage"), time.monotonic()
             load_1m = os.getloadavg()[0]
             child.wait_until_done(producer.bytes)
-            time.sleep(2)
+            spent = child.ask("usage")
+            time.sleep(QUIET_S)
             still = child.ask("usage")
             time.sleep(IDLE_S)
             idle = child.ask("usage")
@@ -257,14 +265,19 @@ def kept_fresh(given: Load, cache: Path) -> Kept:
     names = sorted({name for name, _ in turns})
     threads = {kind: (after["threads"][kind] - before["threads"][kind]) / took for kind in after["threads"]}
     cores = (after["cpu_s"] - before["cpu_s"]) / took
+    events = acks[-1].events - producer.acks[warm - 1].events
+    spent_us = (spent["cpu_s"] - before["cpu_s"]) / events * 1e6
+    asked = {kind: spent["threads"][kind] - before["threads"][kind] for kind in spent["threads"]}
     p50, p95, p99, worst = (round(percentile(everything, share), 3) for share in (0.5, 0.95, 0.99, 1.0))
     return Kept(
-        events=acks[-1].events - producer.acks[warm - 1].events, p50_s=p50, p95_s=p95, p99_s=p99, max_s=worst,
+        events=events, p50_s=p50, p95_s=p95, p99_s=p99, max_s=worst,
         by_task={name: round(percentile(found, 0.95), 3) for name, found in waits.items()},
         runs={name: sum(one == name for one, _ in turns) for name in names},
         run_ms={name: round(statistics.median(s for one, s in turns if one == name) * 1000, 1) for name in names},
         cores=round(cores, 3), cores_upload=round(threads["upload"], 3), cores_of_tasks=round(threads["task"], 3),
         cores_shared=round(cores - sum(threads.values()), 3),
+        us_per_event=round(spent_us, 1),
+        us_of_tasks=round(spent_us * asked["task"] / max(sum(asked.values()), 1e-9), 1),
         idle_cores=round((idle["cpu_s"] - still["cpu_s"]) / IDLE_S, 4), load_1m=round(load_1m, 2),
     )  # fmt: skip
 
@@ -343,8 +356,6 @@ def _merge_of(warehouse: DuckDBWarehouse, customers: int) -> None:
 
 
 def _of(activity: Any, customer: str) -> Any:
-    import msgspec
-
     return msgspec.structs.replace(activity, customer=customer)
 
 
@@ -398,7 +409,12 @@ def main() -> None:
         found["customers_changed"], found["screens"] = changed(given.cache)
         if not given.json:
             print(json.dumps({key: found[key] for key in ("customers_changed", "screens")}, indent=2))
-    found = {"benchmark": "refresh", "at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine.facts(), **found}
+    found = {
+        "benchmark": "refresh",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.facts(),
+        **found,
+    }
     if given.json:
         print(json.dumps(found, indent=2))
     if is_whole:

@@ -160,7 +160,10 @@ def test_what_comes_between_two_tasks_reaches_the_second(house: House) -> None:
     """It saw the change before the first had derived anything from it: it runs again after the first has."""
     first = counted()
     header, _, _ = noting("b", "-- after: count_activities\n").partition("\n\n")
-    second = header + "\n\nINSERT INTO NOTED (what, noted_at) SELECT (SELECT SUM(n) FROM COUNTED), :now FROM (SELECT COUNT(*) FROM B_CHANGES);\n"
+    second = (
+        header
+        + "\n\nINSERT INTO NOTED (what, noted_at) SELECT (SELECT SUM(n) FROM COUNTED), :now FROM (SELECT COUNT(*) FROM B_CHANGES);\n"
+    )
     files = {"count_activities": first, "b": second}
     runner = house.open(files)
     house.warehouse.merge([activity("a")])

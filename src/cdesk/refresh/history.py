@@ -87,7 +87,9 @@ class History:
         with self._changes.consume(()) as unit:
             found = unit.cursor.execute(_KNOWN).fetchall()
         return {
-            name: Known(name, checksum, by, failures, at.replace(tzinfo=UTC), tuple(filter(None, reads.split(","))), *run)
+            name: Known(
+                name, checksum, by, failures, at.replace(tzinfo=UTC), tuple(filter(None, reads.split(","))), *run
+            )
             for name, checksum, by, failures, at, reads, *run in found
         }
 
