@@ -49,7 +49,8 @@ WARM_UP_S = 3.0
 QUIET_S = 10.0
 """The service compacts after five quiet seconds; that is not idle."""
 IDLE_S = 10.0
-PATIENCE_S = 120.0
+PATIENCE_S = 900.0
+"""At ten million rows the first batch builds a filter over all ids."""
 LATE_S_MAX = 60
 CHANGED = (10, 1_000, 100_000)
 CHANGED_BASE = 100_000
