@@ -417,7 +417,10 @@ class App(Producer):
         self.writer.rotate()
         if self._moved_since_compact >= COMPACT_ROWS_MIN and now - self._moved_at > COMPACT_AFTER_IDLE_S:
             self._moved_since_compact = 0
-            self.warehouse.compact()
+            try:
+                self.warehouse.compact()
+            except WarehouseError as error:  # nothing is lost; the uploader goes on, and a later quiet moment comes
+                observe.event("error", "compaction_failed", error=str(error))
 
 
 def open_app(environment: Mapping[str, str] = os.environ) -> App:

@@ -55,13 +55,13 @@ def test_the_first_change_is_answered_at_once() -> None:
 
 
 def test_a_burst_is_gathered() -> None:
-    """After a start, what comes joins the next run, half the freshness later."""
+    """After a start, what comes joins the next run, three quarters of the freshness later."""
     tasks = Tasks(a="")
     tasks.changed("a")
     tasks.run("a", 10.0, 0.01)
     tasks.changed("a")
-    assert tasks.plan(10.1) == ([], 0.5 - (10.1 - 10.0))
-    assert tasks.plan(10.5) == (["a"], None)
+    assert tasks.plan(10.1) == ([], 0.75 - (10.1 - 10.0))
+    assert tasks.plan(10.75) == (["a"], None)
 
 
 def test_a_heavy_task_rests() -> None:
@@ -139,8 +139,8 @@ def test_a_task_waits_for_one_that_rests() -> None:
     tasks = Tasks(a="", b="-- after: a\n")
     tasks.run("a", 0.0, 0.1)
     tasks.changed("ab")
-    assert tasks.plan(0.2) == ([], 0.3)
-    assert tasks.plan(0.5)[0] == ["a"]
+    assert tasks.plan(0.2) == ([], 0.55)
+    assert tasks.plan(0.75)[0] == ["a"]
 
 
 def test_a_task_does_not_wait_for_one_that_fails_or_is_suspended() -> None:

@@ -156,6 +156,31 @@ def test_tasks_run_after_those_they_name(house: House) -> None:
     assert house.noted() == ["c", "b", "a"]
 
 
+def test_what_comes_between_two_tasks_reaches_the_second(house: House) -> None:
+    """It saw the change before the first had derived anything from it: it runs again after the first has."""
+    first = counted()
+    header, _, _ = noting("b", "-- after: count_activities\n").partition("\n\n")
+    second = (
+        header
+        + "\n\nINSERT INTO NOTED (what, noted_at) SELECT (SELECT SUM(n) FROM COUNTED), :now FROM (SELECT COUNT(*) FROM B_CHANGES);\n"
+    )
+    files = {"count_activities": first, "b": second}
+    runner = house.open(files)
+    house.warehouse.merge([activity("a")])
+    runner.run("count_activities")
+    house.warehouse.merge([activity("b")])
+    runner.run("b")
+    assert house.noted() == ["1"] and not runner.has_data("b")
+    assert [run.name for run in runner.run_pending()] == ["count_activities", "b"]
+    assert house.noted() == ["1", "2"]
+    house.warehouse.merge([activity("c")])
+    runner.run("b")
+    runner.run("count_activities")
+    runner = house.restart(files)  # killed before the second had its turn
+    assert [run.name for run in runner.run_pending()] == ["b"]
+    assert house.noted()[-1] == "3" and runner.run_pending() == []
+
+
 def test_atoms_wake_who_reads_them(house: House) -> None:
     """One task's output is another's change."""
     makes = counted().replace("count_activities", "make_atoms").replace("COUNT_CHANGES", "MAKE_CHANGES")

@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What TASK_STATE says of a task. done: scheduled times up to here need nothing more."""
+    """What TASK_STATE says of a task. done: scheduled times up to here need nothing more. Its last run: started … completed."""
 
     name: str
     checksum: str
@@ -49,6 +49,12 @@ class Known:
     failures: int
     done: datetime
     reads: tuple[str, ...]
+    started: datetime | None
+    completed: datetime | None
+
+    def is_behind(self, first: Known) -> bool:
+        """Whether a task it comes after ended a run that it has not followed."""
+        return first.completed is not None and self.started is not None and self.started < first.completed
 
 
 class History:
@@ -81,8 +87,10 @@ class History:
         with self._changes.consume(()) as unit:
             found = unit.cursor.execute(_KNOWN).fetchall()
         return {
-            name: Known(name, checksum, by, failures, at.replace(tzinfo=UTC), tuple(filter(None, reads.split(","))))
-            for name, checksum, by, failures, at, reads in found
+            name: Known(
+                name, checksum, by, failures, at.replace(tzinfo=UTC), tuple(filter(None, reads.split(","))), *run
+            )
+            for name, checksum, by, failures, at, reads, *run in found
         }
 
     def record(self, unit: Consumption, run: Run, suspended_by: SuspendedBy | None = None) -> None:
@@ -123,7 +131,8 @@ class History:
 _KNOWN = """
 SELECT name, checksum, suspended_by, failures_in_a_row,
        CASE last_run_state WHEN 'FAILED' THEN last_scheduled_time - INTERVAL 1 SECOND
-            ELSE COALESCE(GREATEST(last_scheduled_time, last_started_time), registered_at) END, reads
+            ELSE COALESCE(GREATEST(last_scheduled_time, last_started_time), registered_at) END, reads,
+       last_started_time, last_completed_time
   FROM TASK_STATE"""
 _REGISTER = """
 INSERT INTO TASK_STATE (name, meaning, schedule, fresh_seconds, reads, writes, state, failures_in_a_row, checksum, registered_at)

@@ -1,7 +1,8 @@
 """Which tasks may start now, and when to look again: decided from what is known, without doing anything.
 
-wanted     there is data behind its streams' offsets, or its time has come, and it is not suspended
-earliest   not sooner than half its freshness after its last start: what came meanwhile joins this run
+wanted     there is data behind its streams' offsets, or a task it comes after has changed something since its last
+           start, or its time has come, and it is not suspended
+earliest   not sooner than three quarters of its freshness after its last start: what came meanwhile joins this run
            not sooner than twice its last duration after its last end: it takes no more than a third of the time
            not before a failure's backoff is over
 after      not before the tasks it comes after have had their turn in this wake
@@ -17,7 +18,7 @@ from cdesk.refresh.task import Task
 
 AT_ONCE = 2
 """Tasks running side by side."""
-GATHERING = 0.5
+GATHERING = 0.75
 REST = 2.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_SECONDS_MAX = 300.0
@@ -32,6 +33,8 @@ class Standing:
     """How one task stands. Times are monotonic seconds, but next_time: its next scheduled time, UTC.
 
     wanted_since   when it was first seen to be wanted after its last start
+    is_due         a task it comes after has changed something after its last start: perhaps what this one saw before it
+    was_due        it was when the run that is under way, or was last, began
     """
 
     task: Task
@@ -44,6 +47,8 @@ class Standing:
     ended: float = _NEVER
     took: float = 0.0
     not_before: float = _NEVER
+    is_due: bool = False
+    was_due: bool = False
 
     @property
     def earliest(self) -> float:
@@ -55,12 +60,13 @@ class Standing:
             return False
         if self.next_time is not None:
             return self.next_time <= utc
-        return any(has_data(stream.name) for stream in self.task.reads)
+        return self.is_due or any(has_data(stream.name) for stream in self.task.reads)
 
     def begin(self, now: float, utc: datetime) -> datetime:
         """It starts; gives the time it was scheduled for."""
         scheduled = utc if self.next_time is None else min(self.next_time, utc)
         self.is_running, self.started, self.wanted_since = True, now, None
+        self.was_due, self.is_due = self.is_due, False
         return scheduled
 
     def end(self, now: float, utc: datetime, *, has_failed: bool, was_first_look: bool) -> None:
@@ -68,6 +74,7 @@ class Standing:
         self.is_running, self.ended = False, now
         self.took = 0.0 if was_first_look else now - self.started
         self.failures = self.failures + 1 if has_failed else 0
+        self.is_due |= has_failed and self.was_due
         backoff = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2.0 ** (self.failures - 1))
         self.not_before = now + backoff if has_failed else _NEVER
         if self.task.cron and not has_failed:

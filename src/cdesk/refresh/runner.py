@@ -90,6 +90,7 @@ class Runner:
             task.name: Standing(
                 task, is_suspended=known[task.name].suspended_by is not None, failures=known[task.name].failures,
                 next_time=task.cron.after(known[task.name].done) if task.cron else None,
+                is_due=any(known[task.name].is_behind(known[name]) for name in task.after),
             )
             for task in tasks
         }  # fmt: skip
@@ -231,8 +232,16 @@ class Runner:
         with self._moved:
             now, utc = self._clock.monotonic(), self._clock.now()
             standing.end(now, utc, has_failed=has_failed, was_first_look=was_first_look)
+            if run is not None and run.rows:
+                self._pass_on(standing)
             self._moved.notify_all()
         return run
+
+    def _pass_on(self, first: Standing) -> None:
+        """A commit between two looks is told to the second task before the first has derived anything from it."""
+        for standing in self._standings.values():
+            if first.task.name in standing.task.after and standing.task.cron is None:
+                standing.is_due = True
 
     def _attempts(self, standing: Standing, scheduled: datetime, cause: Cause) -> Run | None:
         started, begun = self._clock.now(), self._clock.monotonic()
@@ -244,7 +253,7 @@ class Runner:
 
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return self._execute(standing.task, scheduled, cause, partial(ended, attempt))
+                return self._execute(standing, scheduled, cause, partial(ended, attempt))
             except Exception as error:
                 if self._is_stopping.is_set():
                     raise Stopped("stopping") from None
@@ -254,12 +263,15 @@ class Runner:
                 return self._failed(standing, ended(attempt, 0, str(error) or type(error).__name__))
         raise AssertionError("the last attempt gave or raised")
 
-    def _execute(self, task: Task, scheduled: datetime, cause: Cause, ended: Callable[[int], Run]) -> Run | None:
+    def _execute(
+        self, standing: Standing, scheduled: datetime, cause: Cause, ended: Callable[[int], Run]
+    ) -> Run | None:
+        task, is_asked = standing.task, cause == "EXECUTE TASK" or standing.was_due
         statements = self._statements(task)
         with self._changes.consume(task.reads, {statement.table for statement in statements}) as unit:
             self._enter(unit)
             try:
-                if cause != "EXECUTE TASK" and task.reads and not any(unit.has_rows(s.name) for s in task.reads):
+                if not is_asked and task.reads and not any(unit.has_rows(s.name) for s in task.reads):
                     if task.cron:
                         self._history.passed(unit, task.name, self._clock.now())
                     return None

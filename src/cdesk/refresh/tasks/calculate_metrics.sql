@@ -97,62 +97,45 @@ USING (
         GROUP BY p.customer, p.grain, p.starts
     ),
 
+    measured AS (
+        SELECT sums.*, times.tool_p95_ms, times.mcp_p95_ms, s.statements, s.succeeded AS answered
+        FROM sums
+        INNER JOIN times
+            ON times.customer = sums.customer AND times.grain = sums.grain AND times.starts = sums.starts
+        INNER JOIN statements AS s
+            ON s.customer = sums.customer AND s.grain = sums.grain AND s.starts = sums.starts
+    ),
+
     figures AS (
         SELECT
-            customer, grain, starts, 'usage' AS subject, 'cost_usd' AS metric,
-            IFF(priced > 0, cost_usd, IFF(unpriced = 0 AND responses > 0, 0, NULL))::DOUBLE AS value
-        FROM sums
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'usage' AS subject, 'tokens' AS metric,
-            IFF(responses > 0, tokens, NULL)::DOUBLE AS value
-        FROM sums
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'usage' AS subject, 'sessions' AS metric,
-            NULLIF(sessions, 0)::DOUBLE AS value
-        FROM sums
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'tools' AS subject, 'success_rate' AS metric,
-            (succeeded * 100.0 / NULLIF(ended, 0))::DOUBLE AS value
-        FROM sums
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'tools' AS subject, 'failures' AS metric,
-            IFF(ended > 0 OR errors > 0, errors, NULL)::DOUBLE AS value
-        FROM sums
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'tools' AS subject, 'latency_p95' AS metric,
-            (tool_p95_ms)::DOUBLE AS value
-        FROM times
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'system_performance' AS subject, 'hourly_latency_p95' AS metric,
-            (mcp_p95_ms)::DOUBLE AS value
-        FROM times
-        WHERE grain = 'hourly'
-    
-        UNION ALL
-    
-        SELECT
-            customer, grain, starts, 'query_performance' AS subject, 'success_rate' AS metric,
-            (succeeded * 100.0 / NULLIF(statements, 0))::DOUBLE AS value
-        FROM statements
-        WHERE grain = 'daily'
+            measured.customer,
+            measured.grain,
+            measured.starts,
+            m.subject,
+            m.metric,
+            CASE m.subject || '/' || m.metric
+                WHEN 'usage/cost_usd' THEN IFF(priced > 0, cost_usd, IFF(unpriced = 0 AND responses > 0, 0, NULL))
+                WHEN 'usage/tokens' THEN IFF(responses > 0, tokens, NULL)::DOUBLE
+                WHEN 'usage/sessions' THEN NULLIF(sessions, 0)::DOUBLE
+                WHEN 'tools/success_rate' THEN (succeeded * 100.0 / NULLIF(ended, 0))::DOUBLE
+                WHEN 'tools/failures' THEN IFF(ended > 0 OR errors > 0, errors, NULL)::DOUBLE
+                WHEN 'tools/latency_p95' THEN tool_p95_ms
+                WHEN 'system_performance/hourly_latency_p95' THEN mcp_p95_ms
+                WHEN 'query_performance/success_rate' THEN (answered * 100.0 / NULLIF(statements, 0))::DOUBLE
+            END::DOUBLE AS value
+        FROM measured
+        CROSS JOIN (
+            VALUES
+            ('usage', 'cost_usd', NULL),
+            ('usage', 'tokens', NULL),
+            ('usage', 'sessions', NULL),
+            ('tools', 'success_rate', NULL),
+            ('tools', 'failures', NULL),
+            ('tools', 'latency_p95', NULL),
+            ('system_performance', 'hourly_latency_p95', 'hourly'),
+            ('query_performance', 'success_rate', 'daily')
+        ) AS m (subject, metric, only_grain)
+        WHERE COALESCE(m.only_grain, measured.grain) = measured.grain
     )
 
     SELECT

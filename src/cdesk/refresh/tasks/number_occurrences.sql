@@ -98,7 +98,10 @@ FROM (
         AND e.ts < t.low_ts AND e.ts >= DATEADD(SECOND, -30, t.low_ts)
     WHERE
         t.prev_ts IS NULL
-        AND e.ts >= (SELECT DATEADD(SECOND, -30, MIN(low_ts)) FROM OCCURRENCE_TOUCHED WHERE prev_ts IS NULL)
+        AND e.ts >= (
+            SELECT COALESCE(DATEADD(SECOND, -30, MIN(low_ts)), '9999-12-31'::TIMESTAMP_NTZ)
+            FROM OCCURRENCE_TOUCHED WHERE prev_ts IS NULL
+        )
     QUALIFY ROW_NUMBER() OVER (PARTITION BY t.customer, t.activity ORDER BY e.ts DESC, e.activity_id DESC) = 1
 ) AS near
 WHERE
@@ -133,7 +136,10 @@ FROM (
         AND e.ts >= t.low_ts
     WHERE
         t.last_ts IS NULL
-        AND e.ts >= (SELECT MIN(low_ts) FROM OCCURRENCE_TOUCHED WHERE last_ts IS NULL)
+        -- mostly none went: then no time is late enough, and nothing is read
+        AND e.ts >= (
+            SELECT COALESCE(MIN(low_ts), '9999-12-31'::TIMESTAMP_NTZ) FROM OCCURRENCE_TOUCHED WHERE last_ts IS NULL
+        )
     QUALIFY ROW_NUMBER() OVER (PARTITION BY t.customer, t.activity ORDER BY e.ts DESC, e.activity_id DESC) = 1
 ) AS found
 WHERE

@@ -46,6 +46,28 @@ WITH typed AS (
         END AS kind,
         c.feature_json
     FROM ROLL_UP_ACTIVITY_CHANGES AS c
+),
+
+-- Of a document only what its kind has is read: reading is what this task costs.
+said AS (
+    SELECT
+        ts, customer, session_id, project_path, git_branch, activity, _model, _is_counted, revenue_impact, link,
+        _prompt_tokens, _completion_tokens, cache_tokens_shown, sign, kind,
+        IFF(kind = 'tool', feature_json:tool_name::VARCHAR, NULL) AS tool_name,
+        IFF(kind = 'tool', feature_json:mcp_tool::VARCHAR, NULL) AS mcp_tool,
+        IFF(kind IN ('tool', 'mcp'), feature_json:success::VARCHAR, NULL) AS success,
+        IFF(kind IN ('tool', 'mcp'), feature_json:latency_ms::VARCHAR, NULL) AS latency_ms,
+        IFF(kind = 'llm', feature_json:total_latency_ms::VARCHAR, NULL) AS total_latency_ms,
+        IFF(kind = 'mcp', feature_json:tool_use_id::VARCHAR, NULL) AS tool_use_id,
+        IFF(kind = 'system', feature_json:severity::VARCHAR, NULL) AS severity,
+        IFF(kind = 'llm', feature_json:is_counted::VARCHAR, NULL) AS is_counted,
+        IFF(kind = 'llm', feature_json:cost_usd::VARCHAR, NULL) AS cost_usd,
+        IFF(kind = 'llm', feature_json:total_tokens::VARCHAR, NULL) AS total_tokens,
+        IFF(kind = 'llm', feature_json:prompt_tokens::VARCHAR, NULL) AS prompt_tokens,
+        IFF(kind = 'llm', feature_json:completion_tokens::VARCHAR, NULL) AS completion_tokens,
+        IFF(kind = 'llm', feature_json:cache_creation_tokens::VARCHAR, NULL) AS cache_creation_tokens,
+        IFF(kind = 'llm', feature_json:cache_read_tokens::VARCHAR, NULL) AS cache_read_tokens
+    FROM typed
 )
 
 SELECT
@@ -63,26 +85,19 @@ SELECT
     COALESCE(_is_counted, TRUE),
     _prompt_tokens + _completion_tokens,
     COALESCE(_prompt_tokens, 0) + COALESCE(_completion_tokens, 0) + cache_tokens_shown,
-    COALESCE(
-        IFF(kind = 'tool', feature_json, NULL):tool_name::VARCHAR,
-        IFF(kind = 'tool', feature_json, NULL):mcp_tool::VARCHAR
-    ),
-    TRY_TO_BOOLEAN(IFF(kind IN ('tool', 'mcp'), feature_json, NULL):success::VARCHAR),
-    IFF(
-        kind = 'llm',
-        TRY_TO_DOUBLE(IFF(kind = 'llm', feature_json, NULL):total_latency_ms::VARCHAR),
-        TRY_TO_DOUBLE(IFF(kind IN ('tool', 'mcp'), feature_json, NULL):latency_ms::VARCHAR)
-    ),
-    IFF(kind = 'mcp', feature_json, NULL):tool_use_id::VARCHAR,
-    IFF(kind = 'system', feature_json, NULL):severity::VARCHAR,
-    TRY_TO_BOOLEAN(IFF(kind = 'llm', feature_json, NULL):is_counted::VARCHAR),
-    TRY_TO_DOUBLE(IFF(kind = 'llm', feature_json, NULL):cost_usd::VARCHAR),
-    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):total_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
-    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):prompt_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
-    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):completion_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
-    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):cache_creation_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0),
-    TRY_CAST(IFF(kind = 'llm', feature_json, NULL):cache_read_tokens::VARCHAR AS BIGINT)::NUMBER(38, 0)
-FROM typed;
+    COALESCE(tool_name, mcp_tool),
+    TRY_TO_BOOLEAN(success),
+    TRY_TO_DOUBLE(COALESCE(total_latency_ms, latency_ms)),
+    tool_use_id,
+    severity,
+    TRY_TO_BOOLEAN(is_counted),
+    TRY_TO_DOUBLE(cost_usd),
+    TRY_CAST(total_tokens AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(prompt_tokens AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(completion_tokens AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(cache_creation_tokens AS BIGINT)::NUMBER(38, 0),
+    TRY_CAST(cache_read_tokens AS BIGINT)::NUMBER(38, 0)
+FROM said;
 
 MERGE INTO ACTIVITY_ROLLUP AS t
 USING (

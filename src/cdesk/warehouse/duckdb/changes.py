@@ -161,7 +161,9 @@ class Changes:
         cursor.execute("BEGIN")
         consumption = Consumption(cursor, {table: _visible(cursor, table, seq) for table, seq in seen.items()})
         for stream in streams:
-            cursor.execute(_view(stream, self.offset(stream.name), self._columns[stream.table]))
+            offset = self.offset(stream.name)
+            with_images = stream.mode == "standard" and _has_images(cursor, stream.table, offset)
+            cursor.execute(_view(stream, offset, self._columns[stream.table], with_images))
         return consumption
 
     def _commit(self, consumption: Consumption, streams: Sequence[Stream]) -> None:
@@ -274,10 +276,27 @@ _NEW_OFFSET = "INSERT INTO _STREAM_OFFSETS (stream_name, source_table, seq, upda
 _PASSED = "UPDATE _STREAM_OFFSETS SET seq = $seq, updated_at = $now WHERE stream_name = $name"
 
 
-def _view(stream: Stream, offset: int, columns: str) -> str:
-    """Offsets stand in the text as numbers: so zone maps prune by them."""
-    rows = _appended if stream.mode == "append" else _net_changes
-    return f'CREATE OR REPLACE TEMP VIEW "{stream.name}" AS {rows(stream.table, offset, columns)}'
+def _has_images(cursor: duckdb.DuckDBPyConnection, table: str, offset: int) -> bool:
+    """Whether rows that were there at the offset were replaced or deleted since."""
+    images = _IMAGES[table]
+    if images is None or offset < 0:
+        return False
+    return bool(cursor.execute(f"SELECT 1 FROM {images} WHERE {_were_there(offset)} LIMIT 1").fetchall())
+
+
+def _were_there(offset: int) -> str:
+    return f"_replaced_seq > {offset} AND _first_seq <= {offset}"
+
+
+def _view(stream: Stream, offset: int, columns: str, with_images: bool) -> str:
+    """Offsets stand in the text as numbers: so the text is all a statement's plan needs to know.
+
+    Without images the view is one scan: statements that read it are planned in half the time."""
+    if stream.mode == "append":
+        rows = _appended(stream.table, offset, columns)
+    else:
+        rows = _net_changes(stream.table, offset, columns) if with_images else _new(stream.table, offset, columns)
+    return f'CREATE OR REPLACE TEMP VIEW "{stream.name}" AS {rows}'
 
 
 def _appended(table: str, offset: int, columns: str) -> str:
@@ -286,14 +305,15 @@ SELECT {columns}, 'INSERT' AS "METADATA$ACTION", FALSE AS "METADATA$ISUPDATE"
   FROM {table} WHERE _seq > {offset} AND _first_seq > {offset}"""
 
 
-def _net_changes(table: str, offset: int, columns: str) -> str:
-    """A row is who bears its activity_id: deleted and put in again between two looks, it has changed."""
-    images = _IMAGES[table]
-    if images is None or offset < 0:
-        return f"""
+def _new(table: str, offset: int, columns: str) -> str:
+    return f"""
 SELECT {columns}, 'INSERT' AS "METADATA$ACTION", _first_seq <= {offset} AS "METADATA$ISUPDATE"
   FROM {table} WHERE _seq > {offset}"""
-    was = f"FROM {images} WHERE _replaced_seq > {offset} AND _first_seq <= {offset}"
+
+
+def _net_changes(table: str, offset: int, columns: str) -> str:
+    """A row is who bears its activity_id: deleted and put in again between two looks, it has changed."""
+    was = f"FROM {_IMAGES[table]} WHERE {_were_there(offset)}"
     return f"""
 SELECT {columns}, 'INSERT' AS "METADATA$ACTION",
        _first_seq <= {offset} OR activity_id IN (SELECT activity_id {was}) AS "METADATA$ISUPDATE"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "warehouse.duckdb"
 MEMORY_LIMIT = "256MB"
+COMPACTING_MEMORY_LIMIT = "512MB"
+"""A row group of 122,880 documents is in memory whole while it is stored key by key; and what tasks updated, too."""
 CHECKPOINT_THRESHOLD = "32MB"
 SHREDDING_ROWS_MIN = 30_000
 HEADERS_BYTES = 3 * 4096
@@ -145,6 +147,8 @@ class DuckDBWarehouse:
     def compact(self) -> None:
         """Puts small row groups together and stores VARIANTs key by key, which large tables read faster."""
         with self._healing(), self.changes.gate.alone(), self._writing, _translated():
+            if self._memory_limit == MEMORY_LIMIT:
+                self._connection.execute(f"SET memory_limit = '{COMPACTING_MEMORY_LIMIT}'")
             self._connection.execute("SET max_vacuum_tasks = 100")
             self._connection.execute(f"SET variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
             try:
@@ -153,6 +157,7 @@ class DuckDBWarehouse:
             finally:
                 self._connection.execute("SET max_vacuum_tasks = 0")
                 self._connection.execute("SET variant_minimum_shredding_size = -1")
+                self._connection.execute(f"SET memory_limit = '{self._memory_limit}'")
 
     def close(self) -> None:
         with self._writing:
