@@ -3,7 +3,8 @@
 wanted     there is data behind its streams' offsets, or a task it comes after has changed something since its last
            start, or its time has come, and it is not suspended
 earliest   not sooner than three quarters of its freshness after its last start: what came meanwhile joins this run
-           not sooner than twice its last duration after its last end: it takes no more than a third of the time
+           not sooner than REST times its last duration after its last end: it takes no more than a sixth of the time,
+           so that loading comes first when both want the machine
            not before a failure's backoff is over
 after      not before the tasks it comes after have had their turn in this wake
 """
@@ -19,7 +20,7 @@ from cdesk.refresh.task import Task
 AT_ONCE = 2
 """Tasks running side by side."""
 GATHERING = 0.75
-REST = 2.0
+REST = 5.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_SECONDS_MAX = 300.0
 CLOCK_SECONDS_MAX = 600.0

@@ -58,6 +58,9 @@ _KNOWN = f"SELECT {_READ_COLUMNS} FROM {STREAM} WHERE {_IN_RANGE} AND activity_i
 _ALIASED = f"""SELECT {_READ_COLUMNS} FROM {STREAM}
  WHERE {_IN_RANGE} AND activity IN ({", ".join(f"'{name}'" for name in sorted(ALIASED))})
    AND (_also_id IN {_IDS} OR _also_id_2 IN {_IDS})"""
+_PLACES = f"SELECT activity_id::VARCHAR, epoch_us(ts) FROM {STREAM} WHERE activity_id IN {_IDS}"
+_ALIASED_PLACES = f"""SELECT activity_id::VARCHAR, epoch_us(ts) FROM {STREAM}
+ WHERE activity IN ({", ".join(f"'{name}'" for name in sorted(ALIASED))}) AND (_also_id IN {_IDS} OR _also_id_2 IN {_IDS})"""
 _DELETE = f"""DELETE FROM {STREAM} WHERE {_IN_RANGE} AND activity_id IN {_IDS}
 RETURNING activity_id::VARCHAR, activity_occurrence, epoch_us(activity_repeated_at)"""
 _LAST_SEQ = f"""
@@ -184,8 +187,20 @@ class Merger:
             found |= self._look(names, nameable, low, high)
         missing = shared | set(near).difference(*(stored.row.names for stored in found.values()))
         if missing:
-            found |= self._look(missing, nameable, *_EVER)
+            found |= self._look_everywhere(missing, nameable)
         return found
+
+    def _look_everywhere(self, names: set[str], nameable: set[str]) -> dict[str, Stored]:
+        """First which rows it is, and when: DuckDB would read every column of every row to find a few."""
+        places: dict[str, Extent] = {}
+        for statement, wanted in ((_PLACES, names), (_ALIASED_PLACES, names & nameable)):
+            if wanted:
+                found = self._connection.execute(statement, {"ids": list(wanted)}).fetchall()
+                places.update((name, (ts, ts)) for name, ts in found)
+        rows: dict[str, Stored] = {}
+        for low, high, ids in _ranges(places):
+            rows |= self._look(ids, set(), low, high)
+        return rows
 
     def _look(self, names: set[str], nameable: set[str], low: int, high: int) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
