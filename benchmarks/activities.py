@@ -187,7 +187,9 @@ def _pattern(activity: Activity, rng: Random) -> Pattern:
 
 def _again(first: Activity) -> Activity:
     """The same fact by a hook or telemetry, which know less of it, and some facts by another name."""
-    known = {name: value for n, (name, value) in enumerate(first.feature_json.items()) if n % 2 == 0}
+    declared = CATALOG[first.activity].features if first.activity in CATALOG else ()
+    required = {feature.name for feature in declared if feature.required}
+    known = {name: v for n, (name, v) in enumerate(first.feature_json.items()) if n % 2 == 0 or name in required}
     return msgspec.structs.replace(
         first, activity_id=first.also_id_2 or first.also_id or first.activity_id, also_id=None, also_id_2=None,
         source=_SECOND.get(first.activity, "hook"), feature_json=known,
