@@ -282,6 +282,7 @@ class App(Producer):
     def start(self) -> None:
         """Lets the uploader run in the background until `close`."""
         self._tell_recovery()
+        self.warehouse.open_for_writing()
         self.watch.look()
         self._thread("watch", self.watch.run)
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))

@@ -34,6 +34,7 @@ class Carrier:
 def uploader(home: Path) -> Carrier:
     dead = DeadLetters(home / "dead")
     warehouse = DuckDBWarehouse(home / "warehouse")
+    warehouse.open_for_writing()
     return Carrier(Uploader(Reader(home / "queue", "warehouse", dead), warehouse, dead), warehouse)
 
 

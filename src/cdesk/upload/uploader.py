@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from cdesk.activity.codec import BadLine, decode_raw
 from cdesk.activity.model import Activity, RawActivity
-from cdesk.errors import CdeskError, QueueError, WarehouseError
+from cdesk.errors import CdeskError, QueueError, WarehouseError, WarehouseUnready
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.reader import Delivery, Origin, Reader
 from cdesk.upload.inspector import Inspector
@@ -188,6 +188,8 @@ class Uploader:
             return
         try:
             self.merged += self._warehouse.merge(self._inspected(batch, start, end))
+        except (OSError, ImportError, MemoryError) as error:  # the machine's trouble, as when a library cannot be read
+            raise WarehouseUnready(f"the warehouse cannot be written now: {error}.") from error
         except Exception as error:
             if isinstance(error, CdeskError) and error.retryable:
                 raise

@@ -76,6 +76,11 @@ class DuckDBWarehouse:
                 )
             return self._merger_opened
 
+    def open_for_writing(self) -> None:
+        """Loads what writing needs now, rather than with the first batch, when the disk may be in trouble."""
+        with _translated():
+            _ = self._merger
+
     @property
     def seq(self) -> int:
         """Number of the last commit that changed the stream."""
@@ -319,10 +324,18 @@ def _quietly(act: Callable[[], object]) -> None:
         return
 
 
+_NOT_THE_DATA = (
+    duckdb.IOException, duckdb.TransactionException, duckdb.ConnectionException, duckdb.FatalException,
+)  # fmt: skip
+"""The engine is in trouble, whatever it was asked: trying again may help."""
+
+
 class _translated:
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: Iterable[object] | None) -> None:
+        if isinstance(error, _NOT_THE_DATA):
+            raise WarehouseUnready(_first_line(error)) from error
         if isinstance(error, duckdb.Error):
             raise WarehouseError(_first_line(error)) from error
