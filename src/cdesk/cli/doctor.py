@@ -142,7 +142,8 @@ def _flow(home: Home) -> Iterator[Finding]:
     elif activities == 0:
         yield Finding("note", "warehouse", "empty.", "`cdesk import` reads your history.")
     else:
-        yield Finding("ok", "warehouse", f"{activities:,} activities, data as of {found['warehouse']['data_as_of']}")
+        newest = found["warehouse"]["data_as_of"]
+        yield Finding("ok", "warehouse", f"{activities:,} activities" + (f", data as of {newest}" if newest else ""))
     queue = found["queue"]
     if found["running"] and found["lag_s"] > LAG_SECONDS_MAX:
         yield Finding(
