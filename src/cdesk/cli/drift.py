@@ -75,7 +75,7 @@ def _list(answer: Any, given: argparse.Namespace) -> None:
         [[one["id"][:8], one["kind"].replace("_", " "), one["activity"], one["key"], one["actual"],
           f"{one['occurrences']:,}", f"{one['quarantined']:,}", f"{one['severity']}, {one['status']}"]
          for one in incidents],
-        right=(5, 6), note=_advice(incidents),
+        right=(5, 6), whole=(0, 2, 3), note=_advice(incidents),
     )  # fmt: skip
 
 
