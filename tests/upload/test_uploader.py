@@ -246,6 +246,43 @@ def test_an_engine_in_trouble_buries_nothing(rooms: Rooms, trouble: duckdb.Error
     assert rooms.stored() == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("trouble", [OSError("Input/output error"), ImportError("no numpy"), MemoryError()], ids=repr)
+def test_a_machine_in_trouble_buries_nothing(rooms: Rooms, trouble: Exception) -> None:
+    """A library that cannot be read, or memory that is not there, is no line's fault either."""
+    rooms.writer.append(lines(1, 2, 3))
+    rooms.warehouse.troubles = [trouble]
+    with pytest.raises(WarehouseError) as raised:
+        rooms.uploader.step()
+    assert raised.value.retryable and rooms.dead.count() == 0
+    rooms.uploader.drain()
+    assert rooms.stored() == ["1", "2", "3"]
+
+
+def test_an_engine_in_trouble_at_the_first_batch_buries_nothing(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What writing needs is opened with the first batch after a start: that may fail as well."""
+    real = rooms.warehouse._connection
+
+    class FailsOnce:
+        is_troubled = True
+
+        def execute(self, sql: str, *parameters: object) -> object:
+            if self.is_troubled:
+                self.is_troubled = False
+                raise duckdb.IOException("could not read: Input/output error")
+            return real.execute(sql, *parameters)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    monkeypatch.setattr(rooms.warehouse, "_connection", FailsOnce())
+    rooms.writer.append(lines(1))
+    with pytest.raises(WarehouseError) as raised:
+        rooms.uploader.step()
+    assert raised.value.retryable and rooms.dead.count() == 0
+    rooms.uploader.drain()
+    assert rooms.stored() == ["1"]
+
+
 def test_a_failure_after_half_a_batch_repeats_harmlessly(rooms: Rooms) -> None:
     """Halves that went in go in again: identity makes one of it."""
     rooms.writer.append([*lines(1, 2), poison("x"), *lines(3)])

@@ -30,7 +30,7 @@ from typing import Any
 import duckdb
 
 from cdesk.clock import Clock
-from cdesk.errors import WarehouseError, WarehouseUnready
+from cdesk.warehouse.duckdb.trouble import translated
 from cdesk.warehouse.warehouse import ATOMS, STREAM, Stream
 
 BEFORE = "_STREAM_BEFORE"
@@ -39,8 +39,6 @@ PURGE_COMMITS_MIN = 64
 
 _IMAGES: dict[str, str | None] = {STREAM: BEFORE, ATOMS: None}
 """Tables that have streams, and where the old images of their rows are."""
-
-_MAY_SUCCEED_LATER = (duckdb.TransactionException, duckdb.IOException, duckdb.OutOfMemoryException)
 
 Listener = Callable[[str, int], None]
 
@@ -139,7 +137,7 @@ class Changes:
                 held.enter_context(self._locks[table])
             self._follow(streams, tracked)
             cursor = held.enter_context(self._connection.cursor())
-            with _translated():
+            with translated(duckdb.OutOfMemoryException):
                 consumption = self._begin(cursor, streams, tracked)
                 try:
                     yield consumption
@@ -347,13 +345,3 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> str:
 def _offsets(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, int]]:
     found = connection.execute("SELECT stream_name, source_table, seq FROM _STREAM_OFFSETS").fetchall()
     return {name: (table, int(seq)) for name, table, seq in found}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except _MAY_SUCCEED_LATER as error:
-        raise WarehouseUnready(str(error).strip().splitlines()[0]) from error
-    except duckdb.Error as error:
-        raise WarehouseError(str(error).strip().splitlines()[0]) from error

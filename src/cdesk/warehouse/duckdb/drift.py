@@ -6,8 +6,8 @@ Nobody but the process that owns the file writes here, so that incidents are rep
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +15,8 @@ import duckdb
 import msgspec
 
 from cdesk.activity.contract import Addition
-from cdesk.errors import WarehouseError, WarehouseUnready
 from cdesk.warehouse.drift import DEPENDED_ON, DriftChanges, Incident, Quarantined, TakenUp
+from cdesk.warehouse.duckdb.trouble import translated
 
 _INCIDENT = (
     "id", "kind", "family", "activity", "key", "expected", "actual", "severity", "status", "revision", "first_seen",
@@ -50,10 +50,6 @@ UPDATE INSIGHT_ATOMS SET is_quarantined = TRUE, quarantine_reason = ?, {_NEXT_SE
 _FREE_ATOMS = f"""
 UPDATE INSIGHT_ATOMS SET is_quarantined = FALSE, quarantine_reason = NULL, {_NEXT_SEQ}
  WHERE is_quarantined AND starts_with(quarantine_reason, ?)"""
-_NOT_NOW = (
-    duckdb.IOException, duckdb.TransactionException, duckdb.ConnectionException, duckdb.FatalException,
-    duckdb.InterruptException,
-)  # fmt: skip
 
 
 class DuckDBDrift:
@@ -142,7 +138,7 @@ class DuckDBDrift:
         self._commit(lambda: self._connection.execute(sql, [value, list(ids)]))
 
     def _commit(self, write: Callable[[], object]) -> None:
-        with self._writing, _translated():
+        with self._writing, translated():
             self._connection.execute("BEGIN")
             try:
                 write()
@@ -153,7 +149,7 @@ class DuckDBDrift:
                 raise
 
     def _read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor, _translated():
+        with self._connection.cursor() as cursor, translated():
             return cursor.execute(sql, list(parameters)).fetchall()
 
 
@@ -202,17 +198,3 @@ def _naive(at: datetime) -> datetime:
 
 def _utc(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except duckdb.Error as error:
-        message = str(error).strip().splitlines()[0]
-        if isinstance(error, _NOT_NOW):
-            raise WarehouseUnready(
-                f"the warehouse cannot write now: {message}.",
-                "Nothing is lost, it is tried again; see that there is disk space, and restart the service if it stays.",
-            ) from error
-        raise WarehouseError(message) from error

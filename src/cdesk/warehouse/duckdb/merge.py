@@ -97,12 +97,6 @@ class _Fact:
         self.seen[activity.source] = seen
 
 
-_NOT_THE_DATA = (
-    duckdb.IOException, duckdb.TransactionException, duckdb.ConnectionException, duckdb.FatalException,
-    duckdb.InterruptException,
-)  # fmt: skip
-
-
 class Merger:
     """One thread at a time. `is_followed`: whether anybody wants to know how replaced rows stood."""
 
@@ -143,11 +137,6 @@ class Merger:
             if len(activities) > 1:
                 raise  # half of them may fit
             raise WarehouseUnready(f"no memory for one activity: {str(error).splitlines()[0]}.") from error
-        except _NOT_THE_DATA as error:
-            raise WarehouseUnready(
-                f"the warehouse cannot write now: {str(error).splitlines()[0]}.",
-                "Nothing is lost, it is tried again; see that there is disk space, and restart the service if it stays.",
-            ) from error
 
     def _merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         names_of = [activity.names for activity in activities]

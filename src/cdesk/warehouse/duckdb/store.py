@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from cdesk.warehouse import deploy
 from cdesk.warehouse.duckdb.changes import Changes, Listener
 from cdesk.warehouse.duckdb.drift import DuckDBDrift
 from cdesk.warehouse.duckdb.identity import Identities
+from cdesk.warehouse.duckdb.trouble import first_line, translated
 from cdesk.warehouse.warehouse import STREAM, Answer, Merged
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class DuckDBWarehouse:
     def _open(self) -> None:
         self._connection = _connected(self._path, self._path.parent / "spill", self._memory_limit)
         self._path.chmod(0o600)
-        with _translated():
+        with translated():
             deploy.apply(self._connection)
 
     @property
@@ -78,7 +79,7 @@ class DuckDBWarehouse:
 
     def open_for_writing(self) -> None:
         """Loads what writing needs now, rather than with the first batch, when the disk may be in trouble."""
-        with _translated():
+        with translated():
             _ = self._merger
 
     @property
@@ -91,7 +92,7 @@ class DuckDBWarehouse:
         self.changes.subscribe(listener)
 
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
-        with self._healing(), self._writing, _translated():
+        with self._healing(), self._writing, translated():
             before = self.seq
             merged = self._merger.merge(activities)
             has_changed = self.seq > before
@@ -102,7 +103,7 @@ class DuckDBWarehouse:
     @contextmanager
     def commit(self) -> Iterator[int]:
         """One transaction as the only writer, and its number; what it writes into the stream bears that as `_seq`."""
-        with self._healing(), self._writing, _translated():
+        with self._healing(), self._writing, translated():
             self._connection.execute("BEGIN")
             try:
                 yield self._merger.seq + 1
@@ -115,7 +116,7 @@ class DuckDBWarehouse:
         self.changes.tell(STREAM)
 
     def query(self, sql: str, parameters: Sequence[Any] = (), *, rows_max: int | None = None) -> Answer:
-        with self._healing(), _translated(), self._connection.cursor() as cursor:
+        with self._healing(), translated(), self._connection.cursor() as cursor:
             return _fetch(cursor.execute(sql, list(parameters)), "", rows_max)
 
     def ask(self, sql: str, *, query_id: str, rows_max: int, seconds_max: float) -> Answer:
@@ -133,8 +134,8 @@ class DuckDBWarehouse:
                 self._log(query_id, sql, started, error=str(error))
                 raise error from None
             except duckdb.Error as failure:
-                self._log(query_id, sql, started, error=_first_line(failure))
-                raise _blamed(failure)(_first_line(failure)) from None
+                self._log(query_id, sql, started, error=first_line(failure))
+                raise _blamed(failure)(first_line(failure)) from None
             finally:
                 watchdog.cancel()
                 _quietly(cursor.rollback)
@@ -151,7 +152,7 @@ class DuckDBWarehouse:
 
     def compact(self) -> None:
         """Puts small row groups together and stores VARIANTs key by key, which large tables read faster."""
-        with self._healing(), self.changes.gate.alone(), self._writing, _translated():
+        with self._healing(), self.changes.gate.alone(), self._writing, translated():
             if self._memory_limit == MEMORY_LIMIT:
                 self._connection.execute(f"SET memory_limit = '{COMPACTING_MEMORY_LIMIT}'")
             self._connection.execute("SET max_vacuum_tasks = 100")
@@ -234,9 +235,9 @@ def _connected(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyCon
             raise WarehouseBusy(
                 f"another process is using {path}.", "Wait for it to end, or ask it: `cdesk status`."
             ) from None
-        raise WarehouseUnready(f"cannot open {path}: {_first_line(error)}.", "See that there is disk space.") from None
+        raise WarehouseUnready(f"cannot open {path}: {first_line(error)}.", "See that there is disk space.") from None
     except duckdb.Error as error:
-        raise WarehouseError(f"cannot open {path}: {_first_line(error)}") from None
+        raise WarehouseError(f"cannot open {path}: {first_line(error)}") from None
 
 
 @contextmanager
@@ -283,7 +284,7 @@ def _one_select(sql: str) -> str:
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        raise QueryRefused(f"this is not SQL: {_first_line(error)}", "See `cdesk sql --help` for examples.") from None
+        raise QueryRefused(f"this is not SQL: {first_line(error)}", "See `cdesk sql --help` for examples.") from None
     if len(statements) != 1:
         raise QueryRefused(f"one statement at a time, not {len(statements)}.")
     if statements[0].type != duckdb.StatementType.SELECT:
@@ -313,29 +314,8 @@ def _has_given_up(error: BaseException | None) -> bool:
     return False
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
-
-
 def _quietly(act: Callable[[], object]) -> None:
     try:
         act()
     except duckdb.Error:
         return
-
-
-_NOT_THE_DATA = (
-    duckdb.IOException, duckdb.TransactionException, duckdb.ConnectionException, duckdb.FatalException,
-)  # fmt: skip
-"""The engine is in trouble, whatever it was asked: trying again may help."""
-
-
-class _translated:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: Iterable[object] | None) -> None:
-        if isinstance(error, _NOT_THE_DATA):
-            raise WarehouseUnready(_first_line(error)) from error
-        if isinstance(error, duckdb.Error):
-            raise WarehouseError(_first_line(error)) from error
