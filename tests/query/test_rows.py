@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -18,6 +19,7 @@ from cdesk.query.rows import HOUR, hour_of, merged
 from cdesk.query.text import text
 from cdesk.refresh.runner import Runner
 from cdesk.refresh.task import load
+from cdesk.warehouse import deploy
 from cdesk.warehouse.warehouse import Answer, Warehouse
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -121,3 +123,10 @@ def test_hours_that_touch_are_one_span() -> None:
     assert merged([(later, later + HOUR), (hour + HOUR, hour + 2 * HOUR), (hour, hour + HOUR)]) == [
         (hour, hour + 2 * HOUR), (later, later + HOUR),
     ]  # fmt: skip
+
+
+def test_rows_as_they_are_and_as_they_were_are_counted_by_one_rule() -> None:
+    """The two views differ in their names, their tables and the number of the commit, in nothing else."""
+    text = (deploy.SCHEMA_FOLDER / "15_rollup_rows_views.sql").read_text()
+    now, before = re.findall(r"CREATE OR REPLACE VIEW \w+ COPY GRANTS AS\n(.*?);", text, re.DOTALL)
+    assert now.replace("    _seq,", "    _replaced_seq,").replace("CLAUDE_STREAM_V2", "_STREAM_BEFORE") == before

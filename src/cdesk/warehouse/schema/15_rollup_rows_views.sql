@@ -2,6 +2,9 @@
 -- Takes: CLAUDE_STREAM_V2, _STREAM_BEFORE. Gives: V_ROLLUP_ROWS, V_ROLLUP_ROWS_BEFORE.
 --
 -- The rules are those of the task roll_up_activity: summed by hour, V_ROLLUP_ROWS is ACTIVITY_ROLLUP.
+--
+-- The two views say the same of two tables. One view over both would be read eight times slower: through a UNION DuckDB
+-- reads documents whole, not key by key. A test holds them together.
 
 -- V_ROLLUP_ROWS: each row of the stream as it is now.
 CREATE OR REPLACE VIEW V_ROLLUP_ROWS COPY GRANTS AS
