@@ -339,6 +339,20 @@ def test_it_runs_on_after_trouble(rooms: Rooms, monkeypatch: pytest.MonkeyPatch,
     assert len(told) == 1 and rooms.stored() == ["1", "2"]
 
 
+def test_behind_a_backlog_batches_grow_and_stay_large(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that are read while the one before is merged."""
+    monkeypatch.setattr(uploading, "BATCH_LINES_MAX", 3)
+    monkeypatch.setattr(uploading, "CATCH_UP_LINES_MAX", 7)
+    rooms.writer.append(lines(*range(36)))
+
+    def after(moved: int) -> None:
+        if not moved:
+            rooms.uploader.stop()
+
+    rooms.uploader.run(lambda error: None, after)
+    assert rooms.warehouse.batches == [3, 3, 7, 7, 7, 7, 2] and len(rooms.stored()) == 36
+
+
 def test_two_consumers_each_get_everything(rooms: Rooms, deployed: Deployed) -> None:
     """With offsets of their own; the one that is behind keeps the segments."""
     second = Unsteady(deployed(rooms.home / "second"))

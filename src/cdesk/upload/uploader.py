@@ -43,9 +43,15 @@ RETRY_LINES_MIN = 100
 class _Batch:
     """What was delivered, decoded; places: where in the delivery each activity's line is."""
 
+    lines_max: int
     delivery: Delivery
     activities: list[Activity | RawActivity]
     places: list[int]
+
+    @property
+    def is_full(self) -> bool:
+        """There may be more behind it."""
+        return len(self.delivery.lines) >= self.lines_max
 
 
 @dataclass(slots=True)
@@ -87,6 +93,7 @@ class Uploader:
         self._stepping = threading.Lock()
         self._ahead: Future[_Batch] | None = None
         self._reading = ThreadPoolExecutor(1, "cdesk-read")
+        self._is_behind = False
         self.is_running = False
         self.backlog_bytes_min = 0
         self.merged = Merged()
@@ -95,7 +102,8 @@ class Uploader:
         """Moves one batch; gives back about how many lines left the queue, 0 when nothing did. Raises WarehouseError: then none did."""
         with self._stepping:
             batch = self._next(lines_max)
-            if len(batch.delivery.lines) >= lines_max:
+            self._is_behind = batch.is_full
+            if batch.is_full:
                 self._ahead = self._reading.submit(self._read, lines_max, batch.delivery)
             try:
                 self._load(batch, 0, len(batch.activities))
@@ -139,7 +147,7 @@ class Uploader:
                 failures += 1
                 continue
             on_step(moved)
-            if moved >= lines_max:
+            if self._is_behind:
                 lines_max = CATCH_UP_LINES_MAX
                 continue
             lines_max = BATCH_LINES_MAX
@@ -179,7 +187,7 @@ class Uploader:
                 places.append(place)
             except BadLine as error:
                 self._bury(delivery, place, str(error))
-        return _Batch(delivery, activities, places)
+        return _Batch(lines_max, delivery, activities, places)
 
     def _load(self, batch: _Batch, start: int, end: int) -> None:
         """Whatever the warehouse raises over a line, if trying again cannot help, is that line's fault: none may stop
