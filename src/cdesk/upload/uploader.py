@@ -139,7 +139,7 @@ class Uploader:
                 continue
             begun = time.monotonic()
             try:
-                moved = self.step(max(lines_max >> failures, RETRY_LINES_MIN))
+                moved = self.step(max(lines_max >> failures, min(lines_max, RETRY_LINES_MIN)))
                 failures = 0
             except (WarehouseError, QueueError) as error:
                 on_error(error if isinstance(error, WarehouseError) else WarehouseError(error.message, error.hint))
