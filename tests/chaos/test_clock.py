@@ -49,7 +49,8 @@ def test_the_clock_steps_while_processes_append(tmp_path: Path, deployed: Callab
     told = read(tmp_path)
     for name in who:
         own = [identity for identity in told if identity.startswith(f"{name}-")]
-        assert own == [identity for batch in range(len(own) // 3) for identity in names(name, batch)]
+        batches = len(said[name]) + 1  # the last one was under way: any part of it may be there
+        assert own == [identity for batch in range(batches) for identity in names(name, batch)][: len(own)]
     ledger.balance(tmp_path, f"clock stepped by hours {STEPS} times under {len(who)} producers")
 
 
