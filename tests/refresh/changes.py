@@ -20,11 +20,16 @@ COLUMNS = (
     "_cache_read_tokens",
 )  # fmt: skip
 _READS = re.compile(r"^-- reads: (\w+) on (\w+) \((append|standard), (initial rows|new rows only)\)", re.M)
+_SCRATCH = re.compile(r"^-- scratch: (\w+)$", re.M)
 
 
 @cache
 def statements(task: str) -> tuple[str, ...]:
     return tuple(to_duckdb((TASKS / f"{task}.sql").read_text("utf-8")))
+
+
+def _scratch(task: str) -> list[str]:
+    return _SCRATCH.findall((TASKS / f"{task}.sql").read_text("utf-8"))
 
 
 def _view(stream: str, mode: str, after: int) -> str:
@@ -61,7 +66,11 @@ class Tasks:
                 assert table == "CLAUDE_STREAM_V2"
                 self._connection.execute(_view(stream, mode, self._offsets.get(stream, -1)))
                 self._offsets[stream] = seq
+            for table in _scratch(task):
+                self._connection.execute(f"CREATE TEMP TABLE {table} AS FROM main.{table} LIMIT 0")
             counts = [self._one(statement, now) for statement in statements(task)]
+            for table in _scratch(task):
+                self._connection.execute(f"DROP TABLE temp.{table}")
             self._connection.execute("COMMIT")
         except BaseException:
             self._connection.execute("ROLLBACK")

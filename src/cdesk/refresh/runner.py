@@ -268,14 +268,17 @@ class Runner:
     ) -> Run | None:
         task, is_asked = standing.task, cause == "EXECUTE TASK" or standing.was_due
         statements = self._statements(task)
-        with self._changes.consume(task.reads, {statement.table for statement in statements}) as unit:
+        with self._changes.consume(task.reads, task.writes) as unit:
             self._enter(unit)
             try:
                 if not is_asked and task.reads and not any(unit.has_rows(s.name) for s in task.reads):
                     if task.cron:
                         self._history.passed(unit, task.name, self._clock.now())
                     return None
-                run = ended(sum(self._rows(unit, statement) for statement in statements))
+                unit.lay_out(task.scratch)
+                rows = [self._rows(unit, statement) for statement in statements]
+                kept = (count for count, one in zip(rows, statements, strict=True) if one.table in task.writes)
+                run = ended(sum(kept))
                 self._history.record(unit, run)
             finally:
                 self._leave(unit)

@@ -66,8 +66,8 @@ def _checked(tree: Node, task: Task) -> str:
     if not isinstance(tree, _DML):
         raise UnsupportedSQL("a task is made of INSERT, UPDATE, DELETE and MERGE.")
     table = _target(tree)
-    if table not in task.writes:
-        raise UnsupportedSQL(f"it writes {table}, which `writes:` does not name.")
+    if table not in (*task.writes, *task.scratch):
+        raise UnsupportedSQL(f"it writes {table}, which neither `writes:` nor `scratch:` names.")
     if table == STREAM and not _only_updates(tree):
         raise UnsupportedSQL(f"tasks only change rows of {STREAM}.", "Facts come in through the queue.")
     if unknown := _binds(tree) - set(PARAMETERS):

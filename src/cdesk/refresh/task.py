@@ -7,6 +7,8 @@
     -- fresh: 1 s                                   ms, s, min, h; what it writes is not older than this
     -- after: another_task                          optional: in one wake, not before that one
     -- writes: ACTIVITY_ROLLUP, INSIGHT_ATOMS
+    -- scratch: ROLLUP_CHANGED                         optional: tables for work in progress, empty when a run begins and
+                                                    forgotten when it ends
 
 A stream's modes are `append` and `standard`, and `initial rows` or `new rows only`. The header ends with the first line
 that is not a comment. The statements are Snowflake's SQL (docs/sql.md): INSERT, UPDATE, DELETE and MERGE, separated by
@@ -32,7 +34,7 @@ FRESH_SECONDS = 5.0
 """Promised where a header promises nothing."""
 
 _NEEDED = ("task", "meaning", "when", "writes")
-_ONCE = (*_NEEDED, "fresh", "after")
+_ONCE = (*_NEEDED, "fresh", "after", "scratch")
 _LINE = re.compile(r"--\s*(\w+):\s*(.*?)\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*$")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
@@ -52,6 +54,7 @@ class Task:
     fresh_seconds: float
     after: tuple[str, ...]
     writes: tuple[str, ...]
+    scratch: tuple[str, ...]
     checksum: str
     sql: str = field(repr=False)
 
@@ -93,7 +96,7 @@ def parse(stem: str, text: str) -> Task:
         reads=tuple(_stream(value) for key, value in header if key == "reads"),
         fresh_seconds=_seconds(said["fresh"]) if "fresh" in said else FRESH_SECONDS,
         after=_names(said.get("after", ""), _NAME, "after"), writes=_names(said["writes"], _TABLE, "writes"),
-        checksum=sha256(text.encode()).hexdigest(), sql=sql,
+        scratch=_names(said.get("scratch", ""), _TABLE, "scratch"), checksum=sha256(text.encode()).hexdigest(), sql=sql,
     )  # fmt: skip
     _check(task)
     return task

@@ -54,7 +54,9 @@ USING (
                 AND r.is_success, r.activities, 0
             )) AS succeeded
         FROM periods AS p
-        LEFT JOIN ACTIVITY_ROLLUP AS r
+        LEFT JOIN (
+            SELECT * FROM ACTIVITY_ROLLUP WHERE hour >= (SELECT DATE_TRUNC('DAY', MIN(hour)) FROM METRICS_DUE)
+        ) AS r
             ON r.customer = p.customer AND r.hour >= p.starts AND r.hour < p.ends
         GROUP BY p.customer, p.grain, p.starts
     ),
@@ -69,8 +71,11 @@ USING (
             SUM(l.calls) OVER (PARTITION BY p.customer, p.grain, p.starts, l.kind ORDER BY l.latency_ms) AS up_to,
             SUM(l.calls) OVER (PARTITION BY p.customer, p.grain, p.starts, l.kind) AS calls
         FROM periods AS p
-        LEFT JOIN LATENCY_ROLLUP AS l
-            ON l.customer = p.customer AND l.hour >= p.starts AND l.hour < p.ends AND l.kind IN ('tool', 'mcp')
+        LEFT JOIN (
+            SELECT * FROM LATENCY_ROLLUP
+            WHERE hour >= (SELECT DATE_TRUNC('DAY', MIN(hour)) FROM METRICS_DUE) AND kind IN ('tool', 'mcp')
+        ) AS l
+            ON l.customer = p.customer AND l.hour >= p.starts AND l.hour < p.ends
     ),
 
     times AS (
@@ -92,7 +97,9 @@ USING (
             COUNT(s.activity_id) AS statements,
             COUNT_IF(NOT s.is_failed) AS succeeded
         FROM periods AS p
-        LEFT JOIN V_STATEMENTS AS s
+        LEFT JOIN (
+            SELECT * FROM V_STATEMENTS WHERE ts >= (SELECT DATE_TRUNC('DAY', MIN(hour)) FROM METRICS_DUE)
+        ) AS s
             ON s.customer = p.customer AND s.ts >= p.starts AND s.ts < p.ends
         GROUP BY p.customer, p.grain, p.starts
     ),

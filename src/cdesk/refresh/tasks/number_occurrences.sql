@@ -3,15 +3,14 @@
 -- reads: NUMBER_OCCURRENCES_CHANGES on CLAUDE_STREAM_V2 (standard, initial rows)
 -- when: changes
 -- fresh: 1 s
--- writes: CLAUDE_STREAM_V2, OCCURRENCE_STATE, OCCURRENCE_TOUCHED
+-- writes: CLAUDE_STREAM_V2, OCCURRENCE_STATE
+-- scratch: OCCURRENCE_TOUCHED
 
 -- A pair is a customer (without one, the machine) and an activity; its rows are in the order of (ts, activity_id).
 -- Rows before the earliest change of a pair keep their numbers. The others are numbered from the end, because how many
 -- there are in all is known: before, plus those that came, less those that went. So a row that comes last costs itself
 -- and the row before it, however long the history; a late one also the rows after it, which really have new numbers.
 -- All bounds on ts come from OCCURRENCE_TOUCHED, so that only the time around the changes is read.
-
-DELETE FROM OCCURRENCE_TOUCHED;
 
 -- 1. Pairs that changed. A row that now says more, at the same time and of the same pair, is no change here (one that
 -- went and came again is: it has lost its number).

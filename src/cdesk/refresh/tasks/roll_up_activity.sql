@@ -3,13 +3,12 @@
 -- reads: ROLL_UP_ACTIVITY_CHANGES on CLAUDE_STREAM_V2 (standard, initial rows)
 -- when: changes
 -- fresh: 1 s
--- writes: ACTIVITY_ROLLUP, LATENCY_ROLLUP, LINK_ROLLUP, STATEMENT_ROLLUP, ROLLUP_CHANGED, METRICS_DUE
+-- writes: ACTIVITY_ROLLUP, LATENCY_ROLLUP, LINK_ROLLUP, STATEMENT_ROLLUP, METRICS_DUE
+-- scratch: ROLLUP_CHANGED
 
 -- Each changed row is read once: as it is now it counts 1, as it was before it counts -1. The rules are those of the
 -- typed views, and of the page for what ends in _shown. What is new is written in the order of time, so that the next run
 -- finds its hours without reading the others.
-
-DELETE FROM ROLLUP_CHANGED;
 
 INSERT INTO ROLLUP_CHANGED (
     hour, customer, session_id, project_path, git_branch, activity, kind, sign, revenue_impact, link, model,

@@ -222,6 +222,11 @@ class Consumption:
             self.changed.add(changes)
         return rows
 
+    def lay_out(self, tables: Iterable[str]) -> None:
+        """These tables are the transaction's own from here on, empty, and gone after it: nothing of them is logged."""
+        for table in tables:
+            self.cursor.execute(f'CREATE TEMP TABLE "{table}" AS FROM main."{table}" LIMIT 0')
+
     def next_seq(self, table: str) -> int:
         """The number this transaction's commit will have in a table with streams that it was opened to write."""
         return self.seen.get(table, 0) + 1

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS OCCURRENCE_STATE (
     last_id VARCHAR(36) NOT NULL
 );
 
--- Work of the task number_occurrences, from its last run: the pairs that changed.
+-- The form of what the task number_occurrences works with during a run: the pairs that changed. Itself always empty.
 -- occurrences: now · low_ts: the earliest change · prev: the row before it · last: the row that is last now.
 CREATE TABLE IF NOT EXISTS OCCURRENCE_TOUCHED (
     customer VARCHAR,
@@ -73,7 +73,8 @@ CREATE TABLE IF NOT EXISTS LINK_ROLLUP (
 )
 CLUSTER BY (hour);
 
--- Work of the task roll_up_activity, from its last run: what changed, with types. sign: 1 as it is now, -1 as it was.
+-- The form of what the task roll_up_activity works with during a run: what changed, with types. Itself always empty.
+-- sign: 1 as it is now, -1 as it was.
 -- What ends in _shown, and tokens_in_out, are by the rules of the page.
 CREATE TABLE IF NOT EXISTS ROLLUP_CHANGED (
     hour TIMESTAMP_NTZ NOT NULL,
