@@ -59,9 +59,10 @@ _SECOND: dict[str, Source] = {"claude_responded": "otel", "api_request_failed": 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """features: as the warehouse keeps them, JSON · also, also_2: whether it has further names · first, again: bodies
-    of lines with holes, as a transcript tells the fact and as a second source does"""
+    """sample: the sample session it was taken from · features: as the warehouse keeps them, JSON · also, also_2: whether
+    it has further names · first, again: bodies of lines with holes, as a transcript tells the fact and as a second source does"""
 
+    sample: str
     activity: str
     features: str
     also: bool
@@ -76,8 +77,18 @@ def patterns() -> tuple[Pattern, ...]:
     return tuple(_pattern(activity, rng) for activity in _sampled())
 
 
+@cache
+def samples() -> tuple[tuple[Pattern, ...], ...]:
+    """Patterns by sample session: what a session says is of one project and branch."""
+    found: dict[str, list[Pattern]] = {}
+    for pattern in patterns():
+        found.setdefault(pattern.sample, []).append(pattern)
+    return tuple(tuple(group) for group in found.values())
+
+
 class Stream:
-    """Endless activities, the same ones for the same name. `facts`: how many of its own it has told so far.
+    """Endless activities, the same ones for the same name. `facts`: how many of its own it has told so far. Each session
+    says what one sample session says, in any order.
 
     late    share of lines that tell a fact of the base again, as another source saw it
     """
@@ -87,7 +98,7 @@ class Stream:
         self._late = late if base_rows else 0.0
         self._base_rows = base_rows
         self._rng = Random(name)
-        self._patterns = patterns()
+        self._patterns, self._samples = patterns(), samples()
         self._recent: list[tuple[bytes, Pattern, dict[bytes, bytes]]] = []
         self.facts = 0
         self.told_again = 0
@@ -116,8 +127,9 @@ class Stream:
         )
 
     def new_line(self, ts: bytes) -> bytes:
-        pattern = self._patterns[self._rng.randrange(len(self._patterns))]
         session = self.facts // (SESSION_FACTS * SESSIONS_AT_ONCE) * SESSIONS_AT_ONCE + self.facts % SESSIONS_AT_ONCE
+        sample = self._samples[session % len(self._samples)]
+        pattern = sample[self._rng.randrange(len(sample))]
         values = _values(f"{self._name}-{self.facts}", session, ts)
         line = _sealed(pattern.first, values)
         if len(self._recent) < RECENT:
@@ -181,7 +193,13 @@ def _pattern(activity: Activity, rng: Random) -> Pattern:
     )  # fmt: skip
     features = msgspec.json.encode(complete(first.activity, first.feature_json)).decode()
     return Pattern(
-        first.activity, features.replace("@", ""), bool(also), bool(also_2), _holed(first), _holed(_again(first))
+        activity.session_id or "",
+        first.activity,
+        features.replace("@", ""),
+        bool(also),
+        bool(also_2),
+        _holed(first),
+        _holed(_again(first)),
     )
 
 

@@ -7,32 +7,33 @@ from datetime import UTC, datetime, timedelta
 
 from tests.refresh.house import noting
 
-from cdesk.refresh.pace import AT_ONCE, BACKOFF_SECONDS, CLOCK_SECONDS_MAX, REST, Standing, plan
+from cdesk.refresh.pace import BACKOFF_SECONDS, CLOCK_SECONDS_MAX, MANY, REST, Standing, at_once, plan
 from cdesk.refresh.task import parse
 
+AT_ONCE = 2
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Tasks:
-    """Tasks by name, whose streams have data when told so."""
+    """Tasks by name, whose streams have rows when told so."""
 
     def __init__(self, **more: str) -> None:
         self.standings = {name: Standing(parse(name, noting(name, text, fresh="1 s"))) for name, text in more.items()}
-        self.data: set[str] = set()
+        self.rows: dict[str, int] = {}
 
     def __getitem__(self, name: str) -> Standing:
         return self.standings[name]
 
-    def changed(self, names: Iterable[str]) -> None:
-        self.data |= {f"{name.upper()}_CHANGES" for name in names}
+    def changed(self, names: Iterable[str], rows: int = 1) -> None:
+        self.rows.update({f"{name.upper()}_CHANGES": rows for name in names})
 
     def plan(self, now: float, utc: datetime = NOON) -> tuple[list[str], float | None]:
-        ready, seconds = plan(self.standings.values(), self.data.__contains__, now, utc)
+        ready, seconds = plan(self.standings.values(), lambda name: self.rows.get(name, 0), now, utc, AT_ONCE)
         return [standing.task.name for standing in ready], seconds
 
     def begin(self, name: str, now: float) -> None:
         self[name].begin(now, NOON)
-        self.data.discard(f"{name.upper()}_CHANGES")
+        self.rows.pop(f"{name.upper()}_CHANGES", None)
 
     def end(self, name: str, now: float, *, has_failed: bool = False, was_first_look: bool = False) -> None:
         self[name].end(now, NOON, has_failed=has_failed, was_first_look=was_first_look)
@@ -64,11 +65,19 @@ def test_a_burst_is_gathered() -> None:
     assert tasks.plan(10.75) == (["a"], None)
 
 
+def test_a_large_burst_is_not() -> None:
+    """So many rows are worth a run of their own."""
+    tasks = Tasks(a="")
+    tasks.run("a", 10.0, 0.01)
+    tasks.changed("a", MANY)
+    assert tasks.plan(10.1) == (["a"], None)
+
+
 def test_a_heavy_task_rests() -> None:
-    """It takes no more than a sixth of the time, whatever it promised."""
+    """It takes no more than half of the time, whatever it promised and however much has come."""
     tasks = Tasks(a="")
     tasks.run("a", 10.0, 4.0)
-    tasks.changed("a")
+    tasks.changed("a", MANY)
     assert tasks.plan(14.0) == ([], REST * 4.0)
     assert tasks.plan(14.0 + REST * 4.0) == (["a"], None)
 
@@ -110,6 +119,23 @@ def test_so_many_run_side_by_side() -> None:
     assert tasks.plan(0.1) == ([], None)
     tasks.end("b", 0.2)
     assert tasks.plan(0.2) == (["c"], None)
+
+
+def test_half_of_the_cores_are_for_tasks() -> None:
+    """One at least, and never more than four."""
+    assert [at_once(cores) for cores in (1, 2, 3, 4, 8, 64)] == [1, 1, 1, 2, 4, 4]
+
+
+def test_who_has_waited_longest_comes_first() -> None:
+    """When there is more to do than can be done, everyone has a turn."""
+    tasks = Tasks(a="", b="", c="", d="")
+    turns: list[str] = []
+    for turn in range(8):
+        tasks.changed("abcd", MANY)
+        [first, *_], _ = tasks.plan(float(turn))
+        turns.append(first)
+        tasks.run(first, float(turn), 0.1)
+    assert turns == list("abcdabcd")
 
 
 def test_a_task_runs_after_those_it_names() -> None:
@@ -157,10 +183,11 @@ def test_a_task_does_not_wait_for_one_that_fails_or_is_suspended() -> None:
 
 def test_scheduled_times_come() -> None:
     """The wait ends then, or sooner to look at the clock of a machine that slept."""
+    nothing = dict.fromkeys(["A_CHANGES"], 0).__getitem__
     daily = Standing(parse("a", noting("a", when="cron 0 13 * * * UTC")), next_time=NOON + timedelta(hours=1))
-    assert plan([daily], set[str]().__contains__, 0.0, NOON) == ([], CLOCK_SECONDS_MAX)
-    assert plan([daily], set[str]().__contains__, 0.0, NOON + timedelta(minutes=59)) == ([], 60.0)
-    ready, _ = plan([daily], set[str]().__contains__, 0.0, NOON + timedelta(hours=5))
+    assert plan([daily], nothing, 0.0, NOON, AT_ONCE) == ([], CLOCK_SECONDS_MAX)
+    assert plan([daily], nothing, 0.0, NOON + timedelta(minutes=59), AT_ONCE) == ([], 60.0)
+    ready, _ = plan([daily], nothing, 0.0, NOON + timedelta(hours=5), AT_ONCE)
     assert ready == [daily]
     assert daily.begin(0.0, NOON + timedelta(hours=5)) == NOON + timedelta(hours=1)
     daily.end(0.0, NOON + timedelta(hours=5), has_failed=False, was_first_look=False)

@@ -84,7 +84,10 @@ def test_other_dialects_do_not_pass() -> None:
         ("SELECT 1 FROM T_CHANGES", "INSERT, UPDATE, DELETE and MERGE"),
         ("CREATE TABLE x AS SELECT 1", "INSERT, UPDATE, DELETE and MERGE"),
         ("COMMIT", "INSERT, UPDATE, DELETE and MERGE"),
-        ("INSERT INTO ELSEWHERE (a) SELECT 1 FROM T_CHANGES", "writes ELSEWHERE, which neither `writes:` nor `scratch:` names"),
+        (
+            "INSERT INTO ELSEWHERE (a) SELECT 1 FROM T_CHANGES",
+            "writes ELSEWHERE, which neither `writes:` nor `scratch:` names",
+        ),
         ("DELETE FROM CLAUDE_STREAM_V2 WHERE customer = 'x'", "only change rows of CLAUDE_STREAM_V2"),
         ("INSERT INTO INSIGHT_ATOMS SELECT * FROM T_CHANGES", "name the columns"),
         ("DELETE FROM QUERY_HISTORY WHERE query_id = :who", "binds :who"),

@@ -17,6 +17,7 @@ HEADER = """-- task: roll_up
 -- when: changes
 -- fresh: 500 ms
 -- writes: ROLLED, INSIGHT_ATOMS
+-- scratch: changed
 """
 SQL = "\nINSERT INTO ROLLED (a) SELECT activity_id FROM ROLL_UP_CHANGES;\nDELETE FROM ROLLED WHERE a IN (SELECT id FROM ROLL_UP_ATOMS);\n"
 
@@ -29,7 +30,7 @@ def test_a_header_is_read() -> None:
         Stream("ROLL_UP_CHANGES", "CLAUDE_STREAM_V2", "standard", True),
         Stream("ROLL_UP_ATOMS", "INSIGHT_ATOMS", "append", False),
     )
-    assert task.writes == ("ROLLED", "INSIGHT_ATOMS")
+    assert (task.writes, task.scratch) == (("ROLLED", "INSIGHT_ATOMS"), ("CHANGED",))
     assert task.sql.startswith("\nINSERT")
 
 

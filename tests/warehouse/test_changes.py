@@ -103,6 +103,29 @@ def test_a_commit_that_is_not_counted_yet_is_seen(warehouse: DuckDBWarehouse) ->
     assert net.look() == []
 
 
+def test_how_much_waits_is_counted(warehouse: DuckDBWarehouse) -> None:
+    """About, and for each consumer; nothing where there was no commit."""
+    net, new = consumer(warehouse, NET), consumer(warehouse, NEW)
+    net.look(), new.look()
+    assert warehouse.changes.behind("NET") == 0
+    warehouse.merge([activity(f"k{number}") for number in range(7)])
+    assert (warehouse.changes.behind("NET"), warehouse.changes.behind("NEW")) == (7, 7)
+    net.look()
+    warehouse.merge([activity("z")])
+    assert (warehouse.changes.behind("NET"), warehouse.changes.behind("NEW")) == (1, 8)
+
+
+def test_scratch_is_the_transactions_own(warehouse: DuckDBWarehouse) -> None:
+    """Empty when it is laid out, gone afterwards, and not what the table of that name holds."""
+    warehouse.query("CREATE TABLE WORK AS SELECT 1 AS n")
+    for _ in range(2):
+        with warehouse.changes.consume([]) as unit:
+            unit.lay_out(["WORK"])
+            assert unit.execute("INSERT INTO WORK VALUES (2), (3)") == 2
+            assert unit.cursor.execute("SELECT sum(n) FROM WORK").fetchall() == [(5,)]
+    assert warehouse.query("SELECT n FROM WORK").rows == [(1,)]
+
+
 def test_two_that_write_the_same_row_conflict(warehouse: DuckDBWarehouse) -> None:
     """The second is told that trying again may help."""
     consumer(warehouse, NET)

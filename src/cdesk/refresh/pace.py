@@ -2,11 +2,12 @@
 
 wanted     there is data behind its streams' offsets, or a task it comes after has changed something since its last
            start, or its time has come, and it is not suspended
-earliest   not sooner than three quarters of its freshness after its last start: what came meanwhile joins this run
-           not sooner than REST times its last duration after its last end: it takes no more than a sixth of the time,
-           so that loading comes first when both want the machine
+earliest   not sooner than three quarters of its freshness after its last start: what came meanwhile joins this run;
+           but when MANY rows have come, sooner
+           not sooner than REST times its last duration after its last end: it takes no more than half of the time
            not before a failure's backoff is over
 after      not before the tasks it comes after have had their turn in this wake
+order      who has waited longest comes first; as many at once as half of the cores, so that loading has the others
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from datetime import datetime
 
 from cdesk.refresh.task import Task
 
-AT_ONCE = 2
-"""Tasks running side by side."""
+AT_ONCE_MAX = 4
+"""Tasks running side by side, however many cores there are."""
 GATHERING = 0.75
-REST = 5.0
+MANY = 1_000
+"""So many changed rows are worth a run of their own: planning its statements costs less than taking them in."""
+REST = 1.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_SECONDS_MAX = 300.0
 CLOCK_SECONDS_MAX = 600.0
@@ -28,12 +31,16 @@ CLOCK_SECONDS_MAX = 600.0
 
 _NEVER = float("-inf")
 
+Behind = Callable[[str], int]
+"""How many changed rows are behind a stream's offset: 0 when there was no commit, else at least 1."""
+
 
 @dataclass(slots=True)
 class Standing:
     """How one task stands. Times are monotonic seconds, but next_time: its next scheduled time, UTC.
 
     wanted_since   when it was first seen to be wanted after its last start
+    behind         changed rows that wait for it
     is_due         a task it comes after has changed something after its last start: perhaps what this one saw before it
     was_due        it was when the run that is under way, or was last, began
     """
@@ -44,6 +51,7 @@ class Standing:
     next_time: datetime | None = None
     is_running: bool = False
     wanted_since: float | None = None
+    behind: int = 0
     started: float = _NEVER
     ended: float = _NEVER
     took: float = 0.0
@@ -53,15 +61,17 @@ class Standing:
 
     @property
     def earliest(self) -> float:
-        gathered = _NEVER if self.task.cron else self.started + GATHERING * self.task.fresh_seconds
+        is_gathering = self.task.cron is None and self.behind < MANY
+        gathered = self.started + GATHERING * self.task.fresh_seconds if is_gathering else _NEVER
         return max(gathered, self.ended + REST * self.took, self.not_before)
 
-    def is_wanted(self, has_data: Callable[[str], bool], utc: datetime) -> bool:
+    def is_wanted(self, behind: Behind, utc: datetime) -> bool:
+        self.behind = max((behind(stream.name) for stream in self.task.reads), default=0)
         if self.is_suspended:
             return False
         if self.next_time is not None:
             return self.next_time <= utc
-        return self.is_due or any(has_data(stream.name) for stream in self.task.reads)
+        return self.is_due or self.behind > 0
 
     def begin(self, now: float, utc: datetime) -> datetime:
         """It starts; gives the time it was scheduled for."""
@@ -82,15 +92,21 @@ class Standing:
             self.next_time = self.task.cron.after(utc)
 
 
+def at_once(cores: int) -> int:
+    """How many tasks may run side by side."""
+    return max(1, min(AT_ONCE_MAX, cores // 2))
+
+
 def plan(
-    standings: Iterable[Standing], has_data: Callable[[str], bool], now: float, utc: datetime
+    standings: Iterable[Standing], behind: Behind, now: float, utc: datetime, at_once: int
 ) -> tuple[list[Standing], float | None]:
     """Those to start now, in order, and the seconds until some task's time comes; None when only news can change it."""
     everyone = {standing.task.name: standing for standing in standings}
     for standing in everyone.values():
-        _note(standing, has_data, now, utc)
-    room = AT_ONCE - sum(standing.is_running for standing in everyone.values())
+        _note(standing, behind, now, utc)
+    room = at_once - sum(standing.is_running for standing in everyone.values())
     ready = [standing for standing in everyone.values() if _is_ready(standing, everyone, now)]
+    ready.sort(key=lambda standing: standing.wanted_since or 0.0)
     waits = [
         standing.earliest - now for standing in everyone.values() if _is_waiting(standing) and standing.earliest > now
     ]
@@ -102,8 +118,8 @@ def plan(
     return ready[: max(room, 0)], min(waits, default=None)
 
 
-def _note(standing: Standing, has_data: Callable[[str], bool], now: float, utc: datetime) -> None:
-    if not standing.is_wanted(has_data, utc):
+def _note(standing: Standing, behind: Behind, now: float, utc: datetime) -> None:
+    if not standing.is_wanted(behind, utc):
         standing.wanted_since = None
     elif standing.wanted_since is None and not standing.is_running:
         standing.wanted_since = now

@@ -1,6 +1,6 @@
 """Runs tasks when what they read has changed or their time has come, each run exactly once in effect.
 
-    commit ──on_change──▶ runner (one thread, asleep) ──plan──▶ two workers ──▶ BEGIN
+    commit ──on_change──▶ runner (one thread, asleep) ──plan──▶ workers ──▶ BEGIN
                                                                                 statements of the task
                                                                                 offsets, TASK_STATE, TASK_HISTORY
                                                                                 COMMIT
@@ -14,6 +14,7 @@ is repeated after a growing pause. After FAILURES_MAX in a row the task is suspe
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from cdesk import observe
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, UsageError
 from cdesk.refresh.history import Cause, History, Run
-from cdesk.refresh.pace import AT_ONCE, Standing, plan
+from cdesk.refresh.pace import Standing, at_once, plan
 from cdesk.refresh.statements import Statement
 from cdesk.refresh.task import Task
 from cdesk.warehouse.duckdb.changes import Consumption
@@ -74,9 +75,11 @@ class Runner:
         tasks: Sequence[Task],
         *,
         clock: Clock = SYSTEM_CLOCK,
+        cores: int = os.cpu_count() or 1,
         tell: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
         self._changes = warehouse.changes
+        self._at_once = at_once(cores)
         self._clock = clock
         self._tell = tell
         self._history = History(self._changes)
@@ -133,11 +136,12 @@ class Runner:
         self._moved.wait(seconds)
 
     def _plan(self) -> tuple[list[Standing], float | None]:
-        return plan(self._standings.values(), self._changes.has_data, self._clock.monotonic(), self._clock.now())
+        now, utc = self._clock.monotonic(), self._clock.now()
+        return plan(self._standings.values(), self._changes.behind, now, utc, self._at_once)
 
     @cached_property
     def _workers(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(AT_ONCE, "cdesk-task")
+        return ThreadPoolExecutor(self._at_once, "cdesk-task")
 
     # -- when asked ------------------------------------------------------------------------------------------------
 
@@ -210,7 +214,7 @@ class Runner:
     def _run_if_wanted(self, standing: Standing) -> Run | None:
         with self._moved:
             utc = self._clock.now()
-            if standing.is_running or not standing.is_wanted(self._changes.has_data, utc):
+            if standing.is_running or not standing.is_wanted(self._changes.behind, utc):
                 return None
             scheduled = standing.begin(self._clock.monotonic(), utc)
         return self._turn(standing, scheduled, "SCHEDULE" if standing.task.cron else "TRIGGER")

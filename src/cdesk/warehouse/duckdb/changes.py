@@ -60,6 +60,8 @@ class Changes:
         self._columns = {table: _columns(self._connection, _IMAGES[table] or table) for table in _IMAGES}
         self._atoms = 0
         self._offsets: dict[str, tuple[str, int]] = {}
+        self._told = dict.fromkeys(_IMAGES, 0)
+        self._taken: dict[str, int] = {}
         self.reload()
         self._listeners: list[Listener] = []
         self._purging = threading.Lock()
@@ -88,7 +90,9 @@ class Changes:
         """`listener(table, seq)` is called after every commit that changed a table with streams, by who committed."""
         self._listeners.append(listener)
 
-    def tell(self, table: str) -> None:
+    def tell(self, table: str, rows: int = 1) -> None:
+        """A commit changed so many rows of the table."""
+        self._told[table] += rows
         for listener in self._listeners:
             listener(table, self.seq(table))
 
@@ -103,6 +107,12 @@ class Changes:
         """Whether there were commits behind the offset; they may have been none of the stream's business."""
         table, offset = self._offsets[stream]
         return offset < self.seq(table)
+
+    def behind(self, stream: str) -> int:
+        """About how many rows have changed behind the offset, since this process runs; at least 1 where `has_data`."""
+        if not self.has_data(stream):
+            return 0
+        return max(1, self._told[self._offsets[stream][0]] - self._taken.get(stream, 0))
 
     def open(self, streams: Iterable[Stream]) -> None:
         """Makes those consumers known that are not yet."""
@@ -155,9 +165,11 @@ class Changes:
                 self._is_followed = True
 
     def _begin(self, cursor: duckdb.DuckDBPyConnection, streams: Sequence[Stream], tracked: list[str]) -> Consumption:
+        told = dict(self._told)
         seen = {table: self.seq(table) for table in {*tracked, *(stream.table for stream in streams)}}
         cursor.execute("BEGIN")
-        consumption = Consumption(cursor, {table: _visible(cursor, table, seq) for table, seq in seen.items()})
+        visible = {table: _visible(cursor, table, seq) for table, seq in seen.items()}
+        consumption = Consumption(cursor, visible, told)
         for stream in streams:
             offset = self.offset(stream.name)
             with_images = stream.mode == "standard" and _has_images(cursor, stream.table, offset)
@@ -170,6 +182,7 @@ class Changes:
             consumption.execute(_PASSED, {"seq": seq, "now": self._now(), "name": name})
         consumption.execute("COMMIT")
         self._offsets.update(passed)
+        self._taken.update((name, consumption.told[table]) for name, (table, _) in passed.items())
         if ATOMS in consumption.changed:
             self._atoms += 1
 
@@ -207,11 +220,13 @@ class Consumption:
     """An open transaction over streams.
 
     seen      table → its last commit that the transaction sees
+    told      table → how many changed rows had been told of when it began
     changed   tables with streams in which it has changed rows
     """
 
     cursor: duckdb.DuckDBPyConnection
     seen: dict[str, int]
+    told: dict[str, int]
     changed: set[str] = field(default_factory=set)
 
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None, changes: str = "") -> int:

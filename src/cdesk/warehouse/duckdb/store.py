@@ -97,7 +97,7 @@ class DuckDBWarehouse:
             merged = self._merger.merge(activities)
             has_changed = self.seq > before
         if has_changed:
-            self.changes.tell(STREAM)
+            self.changes.tell(STREAM, len(activities))
         return merged
 
     @contextmanager
