@@ -47,8 +47,8 @@ TEXT = (
 
 BASE_BEGIN = datetime(2025, 9, 1, tzinfo=UTC)
 BASE_DAYS = 180
-BASE_BATCH_BLOCKS = 125
-"""Blocks of one row a pattern, in one transaction."""
+BASE_BATCH_BLOCKS = 61
+"""Blocks of one row a pattern, in one transaction: nearly a full row group, as compaction leaves them."""
 
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _UNIQUE = {"tool_use_id": "toolu_@id@", "message_id": "msg_@id@", "request_id": "req_@id@", "prompt_id": "@also@"}
@@ -249,7 +249,7 @@ def _holed(activity: Activity) -> bytes:
 def warehouse_with(rows: int, cache: Path) -> Path:
     """A folder with a warehouse of so many facts of the stream "base", made once and kept; copy it to use it."""
     schema = b"".join(path.read_bytes() for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql")))
-    made_of = schema + "".join(pattern.features for pattern in patterns()).encode()
+    made_of = schema + "".join(pattern.features for pattern in patterns()).encode() + bytes([BASE_BATCH_BLOCKS])
     folder = cache / f"base-{rows}-{sha256(made_of).hexdigest()[:8]}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)

@@ -49,6 +49,7 @@ WARM_UP_S = 3.0
 QUIET_S = 10.0
 """The service compacts after five quiet seconds; that is not idle."""
 IDLE_S = 10.0
+CALM_CORES = 0.1
 PATIENCE_S = 900.0
 """At ten million rows the first batch builds a filter over all ids."""
 LATE_S_MAX = 60
@@ -182,6 +183,15 @@ class Child:
                 raise SystemExit(f"not done within {PATIENCE_S:g} s")
             time.sleep(0.1)
 
+    def wait_until_calm(self) -> None:
+        """What the first batch set going in the background is done, for example the filter over all ids."""
+        until, used = time.monotonic() + PATIENCE_S, self.ask("usage")["cpu_s"]
+        while time.monotonic() < until:
+            time.sleep(1.0)
+            before, used = used, self.ask("usage")["cpu_s"]
+            if used - before < CALM_CORES:
+                return
+
     def end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
@@ -243,6 +253,7 @@ def kept_fresh(given: Load, cache: Path) -> Kept:
         try:
             producer.run(given.rate, WARM_UP_S)
             child.wait_until_done(producer.bytes)
+            child.wait_until_calm()
             warm, begun = len(producer.acks), time.monotonic()
             before = child.ask("usage")
             took = producer.run(given.rate, given.seconds)

@@ -71,7 +71,8 @@ def built(activities: int) -> Home:
     warehouse = DuckDBWarehouse(home.warehouse)
     try:
         _fill(warehouse, activities)
-        warehouse.compact()
+        while warehouse.compact():
+            pass
     finally:
         warehouse.close()
     (home.path / "complete").touch()

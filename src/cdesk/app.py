@@ -335,7 +335,8 @@ class App(Producer):
         self.uploader.drain()
         self.tasks.run_pending()
         if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
-            self.warehouse.compact()
+            while self.warehouse.compact():
+                pass
 
     def _tell_incident(self, incident: Incident) -> None:
         """As an activity, so that it is seen where all others are."""
@@ -409,7 +410,7 @@ class App(Producer):
             self._follower.sweep()
 
     def _after_step(self, moved: int) -> None:
-        """Compaction blocks commits for a second or so: only in quiet moments, and only when it is worth it."""
+        """Compaction blocks commits for some seconds: step by step, only in quiet moments, and only when it is worth it."""
         now = self.clock.monotonic()
         if moved:
             self._moved_at = now
@@ -417,11 +418,13 @@ class App(Producer):
             return
         self.writer.rotate()
         if self._moved_since_compact >= COMPACT_ROWS_MIN and now - self._moved_at > COMPACT_AFTER_IDLE_S:
-            self._moved_since_compact = 0
+            has_more = False
             try:
-                self.warehouse.compact()
+                has_more = self.warehouse.compact()
             except WarehouseError as error:  # nothing is lost; the uploader goes on, and a later quiet moment comes
                 observe.event("error", "compaction_failed", error=str(error))
+            if not has_more:
+                self._moved_since_compact = 0
 
 
 def open_app(environment: Mapping[str, str] = os.environ) -> App:

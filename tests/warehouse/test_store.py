@@ -82,6 +82,20 @@ def test_after_duckdb_gave_up_the_next_try_succeeds(tmp_path: Path, deployed: Ca
     warehouse.close()
 
 
+def test_compaction_puts_small_row_groups_together(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
+    """Step by step until there is nothing left to do; no row is lost by it."""
+    warehouse = DuckDBWarehouse(deployed(tmp_path))
+    for batch in range(5):
+        warehouse.merge([activity(batch * 1_000 + n) for n in range(1_000)])
+        warehouse.query("CHECKPOINT")
+    before = warehouse._row_groups()
+    steps = [warehouse.compact() for _ in range(before + 1)]
+    assert before > 1 and warehouse._row_groups() == 1 and not steps[-1]
+    assert steps == sorted(steps, reverse=True)
+    assert warehouse.count() == 5_000
+    warehouse.close()
+
+
 def test_a_closed_warehouse_stays_closed(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
     """A question that comes too late does not open it again."""
     warehouse = DuckDBWarehouse(deployed(tmp_path))

@@ -77,8 +77,8 @@ class Warehouse(Protocol):
         """`ts` of the newest activity, UTC; the doctor's self-tests are nobody's data."""
         ...
 
-    def compact(self) -> None:
-        """Puts small row groups together; for quiet moments."""
+    def compact(self) -> bool:
+        """Puts some small row groups together, for quiet moments; True while there are more."""
         ...
 
     def close(self) -> None: ...

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,20 +151,30 @@ class DuckDBWarehouse:
         newest = self.query(_NEWEST_OF_A_DAY).rows[0][0] or self.query(_NEWEST).rows[0][0]
         return None if newest is None else newest.replace(tzinfo=UTC)
 
-    def compact(self) -> None:
-        """Puts small row groups together and stores VARIANTs key by key, which large tables read faster."""
+    def compact(self) -> bool:
+        """Puts the next few small row groups together and stores their VARIANTs key by key, which large tables read
+        faster. True while there is more to do.
+
+        One group of a table at a time: commits wait for it some seconds, and DuckDB holds a group in memory."""
         with self._healing(), self.changes.gate.alone(), self._writing, translated():
             if self._memory_limit == MEMORY_LIMIT:
                 self._connection.execute(f"SET memory_limit = '{COMPACTING_MEMORY_LIMIT}'")
-            self._connection.execute("SET max_vacuum_tasks = 100")
+            before = self._row_groups()
+            self._connection.execute("SET max_vacuum_tasks = 1")
             self._connection.execute(f"SET variant_minimum_shredding_size = {SHREDDING_ROWS_MIN}")
             try:
                 self._connection.execute("CREATE OR REPLACE TABLE _compacted AS SELECT now() AS at")
                 self._connection.execute("CHECKPOINT")
-            finally:
-                self._connection.execute("SET max_vacuum_tasks = 0")
-                self._connection.execute("SET variant_minimum_shredding_size = -1")
-                self._connection.execute(f"SET memory_limit = '{self._memory_limit}'")
+            finally:  # a database that has given up refuses these, too, and is opened anew
+                for usual in (
+                    "max_vacuum_tasks = 0", "variant_minimum_shredding_size = -1", f"memory_limit = '{self._memory_limit}'"
+                ):  # fmt: skip
+                    _quietly(partial(self._connection.execute, f"SET {usual}"))
+            return self._row_groups() < before
+
+    def _row_groups(self) -> int:
+        sql = f"SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('{STREAM}')"
+        return int(self._connection.execute(sql).fetchall()[0][0])
 
     def close(self) -> None:
         with self._writing:
