@@ -201,10 +201,10 @@ def test_partial_success_in_protobuf(signal: str, count: int) -> None:
     (400, b"", {}),
     (400, b"\xff\xff\xff", {"Content-Type": PROTOBUF}),
     (400, b"plain", {"Content-Encoding": "gzip"}),
-    (400, gzip.compress(b"{}")[:-9], {"Content-Encoding": "gzip"}),
-    (400, gzip.compress(b"") * 100, {"Content-Encoding": "gzip"}),
-    (413, gzip.compress(b" " * (otlp.BODY_BYTES_MAX + 1)), {"Content-Encoding": "gzip"}),
-    (413, gzip.compress(gzip.compress(bytes(10**9), 9), 9), {"Content-Encoding": "gzip, gzip"}),
+    (400, gzip.compress(b"{}", mtime=0)[:-9], {"Content-Encoding": "gzip"}),
+    (400, gzip.compress(b"", mtime=0) * 100, {"Content-Encoding": "gzip"}),
+    (413, gzip.compress(b" " * (otlp.BODY_BYTES_MAX + 1), mtime=0), {"Content-Encoding": "gzip"}),
+    (413, gzip.compress(gzip.compress(bytes(10**8), mtime=0), mtime=0), {"Content-Encoding": "gzip, gzip"}),
 ])  # fmt: skip
 def test_failures_say_what_is_wrong(live: Live, status: int, body: bytes, headers: dict[str, str]) -> None:
     """A google.rpc.Status in the request's encoding, JSON when that is neither."""
