@@ -29,7 +29,7 @@ from cdesk.activity.catalog.shape import Declaration, Kind
 from cdesk.activity.model import JSON, Features
 
 DriftKind = Literal["new_key", "inconsistent_type", "wrong_type", "missing_key", "unknown_activity"]
-AdditionKind: TypeAlias = Kind | Literal["any", "optional", "activity"]
+AdditionKind: TypeAlias = Kind | Literal["optional", "activity"]
 
 EVERY_ONE = "*"
 HASHED = "[hashed:"
