@@ -183,7 +183,10 @@ def _decoder(shape: _Shape) -> msgspec.json.Decoder[Any]:
             continue  # msgspec takes no name that JSON would escape: `check` looks at these
         name = f"f{number}"
         names[name] = key
-        fields.append((name, _FIELDS[kind]) if key in shape.required else (name, _FIELDS[kind] | None, None))
+        if key in shape.required:
+            fields.append((name, _FIELDS[kind]))
+        else:  # text that was not looked into may be null, too; msgspec takes no union of it
+            fields.append((name, _FIELDS[kind] if kind == "any" else _FIELDS[kind] | None, None))
     made = msgspec.defstruct(
         "Shape", fields, rename=names, kw_only=True, forbid_unknown_fields=not shape.takes_every_key
     )
