@@ -3,6 +3,7 @@
 -- reads: RECORD_INSIGHTS_CHANGES on CLAUDE_STREAM_V2 (standard, initial rows)
 -- when: changes
 -- fresh: 1 s
+-- about: insight_recorded, insight_corrected
 -- writes: INSIGHT_SAID, INSIGHT_ATOMS
 -- scratch: RECORDED_ATOM
 

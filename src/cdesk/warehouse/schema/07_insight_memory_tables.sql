@@ -1,7 +1,7 @@
 -- What insight atoms are made from beside rollups: what was recorded, and what happened lately, narrow enough to be looked
 -- through again and again.
--- Takes: INSIGHT_ATOMS. Gives: its column is_silenced; INSIGHT_SAID, RECORDED_ATOM, SIGNAL, SIGNAL_DUE, DETECTED_ATOM,
--- where they are missing.
+-- Takes: INSIGHT_ATOMS. Gives: its column is_silenced; INSIGHT_SAID, RECORDED_ATOM, SIGNAL, SIGNAL_DUE,
+-- SIGNAL_NOW, DETECTED_ATOM, where they are missing.
 -- Never edited once released.
 
 -- A person does not want to hear it any more; it stays, and can be restored.
@@ -54,14 +54,14 @@ CREATE TABLE IF NOT EXISTS RECORDED_ATOM (
 );
 
 -- What detectors look at, of the last 14 days; one row for each activity that is of use to them.
---   kind      key                     text
---   command   the command             the failure's first line
---   tool      the tool's name         the same
---   edit      the file                null
+--   kind      key                     text                      amount
+--   command   the command             the failure's first line  milliseconds it took
+--   tool      the tool's name         the failure's first line  milliseconds it took
+--   edit      the file
 --   prompt    the prompt's hash       the prompt
 --   task      the task's number       its title; is_ok: it was completed
---   spent     null                    null; amount: dollars
--- amount: milliseconds it took, where told, but of what was spent.
+--   end       the session
+-- is_look: the command only looks, and changes nothing. is_ok: null where the outcome is not known.
 CREATE TABLE IF NOT EXISTS SIGNAL (
     activity_id VARCHAR(36) NOT NULL,
     ts TIMESTAMP_NTZ NOT NULL,
@@ -69,7 +69,8 @@ CREATE TABLE IF NOT EXISTS SIGNAL (
     project_path VARCHAR,
     session_id VARCHAR,
     kind VARCHAR NOT NULL,
-    key VARCHAR,
+    key VARCHAR NOT NULL,
+    is_look BOOLEAN NOT NULL,
     is_ok BOOLEAN,
     amount DOUBLE,
     text VARCHAR
@@ -80,17 +81,20 @@ CREATE TABLE IF NOT EXISTS SIGNAL_DUE (
     customer VARCHAR NOT NULL
 );
 
--- Scratch of detect_patterns: what was found. key: what the finding is about, of which there is one atom; evidence: ids of
--- activities, each followed by a blank; parameters: a JSON object.
+-- Scratch of detect_patterns: those of them that it looks at now.
+CREATE TABLE IF NOT EXISTS SIGNAL_NOW (
+    customer VARCHAR NOT NULL
+);
+
+-- Scratch of detect_patterns: what was found. key: what it is about, of which there is one atom. evidence: ids of
+-- activities with blanks in between.
 CREATE TABLE IF NOT EXISTS DETECTED_ATOM (
     rule VARCHAR NOT NULL,
     customer VARCHAR NOT NULL,
     project_path VARCHAR,
-    subject VARCHAR NOT NULL,
     key VARCHAR NOT NULL,
     fix VARCHAR,
     value DOUBLE,
-    unit VARCHAR,
     confidence DOUBLE,
     first_ts TIMESTAMP_NTZ NOT NULL,
     last_ts TIMESTAMP_NTZ NOT NULL,
