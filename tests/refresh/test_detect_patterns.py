@@ -67,7 +67,10 @@ class Day:
         self._history.tasks.run("detect_patterns", now)
 
     def found(self, customer: str = "ada") -> list[Found]:
-        return [Found(*row[:5], msgspec.json.decode(row[5])) for row in self._history.rows(FOUND.format(customer))]
+        return [
+            Found(rule, said, fix, value, is_stale, msgspec.json.decode(evidence))
+            for rule, said, fix, value, is_stale, evidence in self._history.rows(FOUND.format(customer))
+        ]
 
     def statements(self, rule: str) -> list[str]:
         self.look()
@@ -135,9 +138,11 @@ def test_other_failures_do_not_recur(day: Day, why: str) -> None:
     """Within one session somebody works on it; looking around fails all the time; what was not run cannot fail."""
     other = "s1" if why == "one session" else "s2"
     command = "ls missing" if why == "only looks" else "make all"
-    more: dict[str, Any] = {"refused": {"permission_decision": "reject"}, "broken off": {"interrupted": True}}.get(
-        why, {}
-    )
+    mores: dict[str, dict[str, Any]] = {
+        "refused": {"permission_decision": "reject"},
+        "broken off": {"interrupted": True},
+    }
+    more = mores.get(why, {})
     error = "Permission to use Bash has been denied." if why == "not run" else "Error: no"
     day.run(command, False, "s1", error, **more)
     day.run(command, False, other, "Error: never" if why == "another message" else error, **more)

@@ -43,9 +43,13 @@ def recorded(number: int, value: Any = "make test", author: str | None = "claude
     )
 
 
-def corrected(number: int, atom: int | str, action: str, author: str = "person", **features: Any) -> Activity:
+def corrected(
+    number: int, atom: int | str, action: str, author: str = "person", customer: str = "ada", **features: Any
+) -> Activity:
     atom_id = uid(atom) if isinstance(atom, int) else atom
-    return said(number, "insight_corrected", number, atom_id=atom_id, action=action, author=author, **features)
+    return said(
+        number, "insight_corrected", number, customer, atom_id=atom_id, action=action, author=author, **features
+    )
 
 
 def run(history: History, *activities: Activity) -> list[int]:
@@ -65,7 +69,7 @@ class Atom:
 
 def atom(history: History, number: int) -> Atom:
     [row] = history.rows(ATOM.format(uid(number)))
-    return Atom(row[0] and msgspec.json.decode(row[0]), *row[1:4], msgspec.json.decode(row[4]), row[5])
+    return Atom(row[0] and msgspec.json.decode(row[0]), row[1], row[2], row[3], msgspec.json.decode(row[4]), row[5])
 
 
 def test_a_recording_is_an_atom_that_says_where_it_comes_from(history: History) -> None:
@@ -197,9 +201,9 @@ def _activities() -> st.SearchStrategy[Activity]:
             st.sampled_from((None, "2026-03-01T12:02:00Z", "2027-01-01")),
         ),
         st.builds(
-            lambda n, atom, action, who, v: corrected(n, atom, action, who, value=v),
+            lambda n, atom, action, who, whose, v: corrected(n, atom, action, who, whose, value=v),
             st.integers(9, 14), st.integers(1, 14), st.sampled_from(("silence", "restore", "correct")),
-            st.sampled_from(("person", "person", "claude")), st.sampled_from((None, "x", "z")),
+            st.sampled_from(("person", "person", "claude")), st.sampled_from(("ada", "bob")), st.sampled_from((None, "x", "z")),
         ),
     )  # fmt: skip
 
@@ -254,10 +258,9 @@ def _supersedes(next_: str, was: str, atoms: dict[str, dict[str, Any]]) -> bool:
 
 
 def _until(atom: dict[str, Any]) -> datetime:
-    until = atom["valid_until"]
-    if until is None:
-        return atom["at"] + timedelta(days=90)
-    at = datetime.fromisoformat(until)
+    at: datetime = atom["at"] + timedelta(days=90)
+    if atom["valid_until"] is not None:
+        at = datetime.fromisoformat(atom["valid_until"])
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -5,9 +5,9 @@
 -- fresh: 1 s
 -- about: insight_recorded, insight_corrected
 -- writes: INSIGHT_SAID, INSIGHT_ATOMS
--- scratch: RECORDED_ATOM
+-- scratch: RECORDED_ATOM, INSIGHT_TOUCHED
 
--- What a customer said is kept in INSIGHT_SAID, and all atoms of a customer who said something are a function of that
+-- What was said is kept in INSIGHT_SAID, and all atoms of a customer about whose something was said are a function of that
 -- alone: order, repetition, late arrival, correction and deletion of the activities cannot be seen in them.
 --
 -- An atom's id is that of the activity that recorded it. Two atoms are of one thing when customer, subject, metric, project
@@ -16,11 +16,22 @@
 --                    or replaces it by name
 --   is contradicted  by one of another author that says something else: both stay, each names the other, and of either
 --                    half of the confidence is left
--- Only people correct. A correction is an atom of its own that replaces the one it corrects and is of the same thing. Of
--- silence and restore the latest stands. Without a time an atom is valid for 90 days; without a figure people are
+-- Only people correct, others' atoms too. A correction is an atom of its own that replaces the one it corrects and is of the
+-- same thing and customer. Of silence and restore the latest stands. Without a time an atom is valid for 90 days; without a figure people are
 -- believed to 0.95 and everyone else to 0.7.
 
--- 1. Everything said by customers that said something, or whose sayings changed.
+-- 1. What was said, and whose atoms that is about.
+INSERT INTO INSIGHT_TOUCHED (customer)
+SELECT customer
+FROM RECORD_INSIGHTS_CHANGES
+WHERE customer IS NOT NULL AND activity IN ('insight_recorded', 'insight_corrected')
+UNION
+SELECT customer
+FROM INSIGHT_ATOMS
+WHERE id IN (
+    SELECT feature_json:atom_id::VARCHAR FROM RECORD_INSIGHTS_CHANGES WHERE activity = 'insight_corrected'
+);
+
 DELETE FROM INSIGHT_SAID
 WHERE activity_id IN (
     SELECT activity_id FROM RECORD_INSIGHTS_CHANGES WHERE activity IN ('insight_recorded', 'insight_corrected')
@@ -67,19 +78,12 @@ INSERT INTO RECORDED_ATOM (
     id, ts, customer, org_id, project_path, subject, metric, statement, value, said, unit, grain, confidence,
     valid_until, evidence, author, replaces, reason, superseded_by
 )
-WITH RECURSIVE mine AS (
-    SELECT * FROM INSIGHT_SAID
-    WHERE customer IN (
-        SELECT customer FROM RECORD_INSIGHTS_CHANGES WHERE activity IN ('insight_recorded', 'insight_corrected')
-    )
-),
-
-atoms AS (
+WITH RECURSIVE atoms AS (
     SELECT
         activity_id::VARCHAR AS id, ts, customer, org_id, project_path, subject, metric, statement, value, unit, grain,
         confidence, valid_until, evidence, author, atom_id AS replaces, reason
-    FROM mine
-    WHERE action = 'record'
+    FROM INSIGHT_SAID
+    WHERE action = 'record' AND customer IN (SELECT customer FROM INSIGHT_TOUCHED)
 
     UNION ALL
 
@@ -89,7 +93,7 @@ atoms AS (
         NULL AS statement, value, unit, grain, NULL AS confidence, NULL AS valid_until, NULL AS evidence,
         NULL AS author, NULL AS replaces, NULL AS reason
     FROM INSIGHT_ATOMS
-    WHERE derivation_method = 'detected' AND customer IN (SELECT customer FROM mine)
+    WHERE derivation_method = 'detected' AND customer IN (SELECT customer FROM INSIGHT_TOUCHED)
 ),
 
 corrected AS (
@@ -98,11 +102,11 @@ corrected AS (
     UNION ALL
 
     SELECT
-        mine.activity_id::VARCHAR AS id, mine.ts, mine.customer, mine.org_id, was.project_path, was.subject, was.metric,
-        COALESCE(mine.statement, was.statement) AS statement, COALESCE(mine.value, was.value) AS value, was.unit,
-        was.grain, mine.confidence, mine.valid_until, mine.evidence, mine.author, was.id AS replaces, mine.reason
+        said.activity_id::VARCHAR AS id, said.ts, was.customer, was.org_id, was.project_path, was.subject, was.metric,
+        COALESCE(said.statement, was.statement) AS statement, COALESCE(said.value, was.value) AS value, was.unit,
+        was.grain, said.confidence, said.valid_until, said.evidence, said.author, was.id AS replaces, said.reason
     FROM corrected AS was
-    INNER JOIN mine ON mine.action = 'correct' AND mine.atom_id = was.id AND mine.customer = was.customer
+    INNER JOIN INSIGHT_SAID AS said ON said.action = 'correct' AND said.atom_id = was.id
 ),
 
 recorded AS (
@@ -114,7 +118,7 @@ recorded AS (
         COALESCE(c.valid_until, DATEADD(DAY, 90, c.ts)) AS valid_until,
         c.evidence, COALESCE(c.author, 'unknown') AS author, c.replaces, c.reason
     FROM corrected AS c
-    INNER JOIN mine ON mine.activity_id::VARCHAR = c.id
+    WHERE c.id IN (SELECT activity_id::VARCHAR FROM INSIGHT_SAID)
 ),
 
 superseded AS (
@@ -159,10 +163,10 @@ USING (
     ),
 
     silent AS (
-        SELECT atom_id, customer, MAX_BY(action, ts::VARCHAR || activity_id::VARCHAR) = 'silence' AS is_silenced
+        SELECT atom_id, MAX_BY(action, ts::VARCHAR || activity_id::VARCHAR) = 'silence' AS is_silenced
         FROM INSIGHT_SAID
         WHERE action IN ('silence', 'restore')
-        GROUP BY atom_id, customer
+        GROUP BY atom_id
     )
 
     SELECT
@@ -186,7 +190,7 @@ USING (
         )) AS derivation
     FROM RECORDED_ATOM AS r
     LEFT JOIN contradicted AS c ON c.id = r.id
-    LEFT JOIN silent ON silent.atom_id = r.id AND silent.customer = r.customer
+    LEFT JOIN silent ON silent.atom_id = r.id
 ) AS s
 ON t.id = s.id
 WHEN MATCHED AND (
@@ -216,9 +220,7 @@ WHEN NOT MATCHED THEN INSERT (
 DELETE FROM INSIGHT_ATOMS
 WHERE
     derivation_method = 'recorded'
-    AND customer IN (
-        SELECT customer FROM RECORD_INSIGHTS_CHANGES WHERE activity IN ('insight_recorded', 'insight_corrected')
-    )
+    AND customer IN (SELECT customer FROM INSIGHT_TOUCHED)
     AND id NOT IN (SELECT id FROM RECORDED_ATOM);
 
 -- 4. Of atoms that nobody recorded: all may be silenced, those that detectors found may also be replaced.
@@ -226,10 +228,10 @@ UPDATE INSIGHT_ATOMS
 SET is_silenced = said.is_silenced, superseded_by = said.superseded_by, ts = :now
 FROM (
     WITH silent AS (
-        SELECT atom_id, customer, MAX_BY(action, ts::VARCHAR || activity_id::VARCHAR) = 'silence' AS is_silenced
+        SELECT atom_id, MAX_BY(action, ts::VARCHAR || activity_id::VARCHAR) = 'silence' AS is_silenced
         FROM INSIGHT_SAID
         WHERE action IN ('silence', 'restore')
-        GROUP BY atom_id, customer
+        GROUP BY atom_id
     ),
 
     replaced AS (
@@ -244,13 +246,11 @@ FROM (
         COALESCE(silent.is_silenced, FALSE) AS is_silenced,
         IFF(a.derivation_method = 'detected', replaced.superseded_by, a.superseded_by) AS superseded_by
     FROM INSIGHT_ATOMS AS a
-    LEFT JOIN silent ON silent.atom_id = a.id AND silent.customer = a.customer
+    LEFT JOIN silent ON silent.atom_id = a.id
     LEFT JOIN replaced ON replaced.replaces = a.id AND replaced.customer = a.customer
     WHERE
         a.derivation_method <> 'recorded'
-        AND a.customer IN (
-            SELECT customer FROM RECORD_INSIGHTS_CHANGES WHERE activity IN ('insight_recorded', 'insight_corrected')
-        )
+        AND a.customer IN (SELECT customer FROM INSIGHT_TOUCHED)
 ) AS said
 WHERE
     INSIGHT_ATOMS.id = said.id

@@ -1,7 +1,7 @@
 -- What insight atoms are made from beside rollups: what was recorded, and what happened lately, narrow enough to be looked
 -- through again and again.
--- Takes: INSIGHT_ATOMS. Gives: its column is_silenced; INSIGHT_SAID, RECORDED_ATOM, SIGNAL, SIGNAL_DUE,
--- SIGNAL_NOW, DETECTED_ATOM, where they are missing.
+-- Takes: INSIGHT_ATOMS. Gives: its column is_silenced; INSIGHT_SAID, INSIGHT_TOUCHED, RECORDED_ATOM, SIGNAL,
+-- SIGNAL_DUE, SIGNAL_NOW, DETECTED_ATOM, where they are missing.
 -- Never edited once released.
 
 -- A person does not want to hear it any more; it stays, and can be restored.
@@ -28,6 +28,11 @@ CREATE TABLE IF NOT EXISTS INSIGHT_SAID (
     evidence VARIANT,
     author VARCHAR,
     reason VARCHAR
+);
+
+-- Scratch of record_insights: about whose atoms something was said.
+CREATE TABLE IF NOT EXISTS INSIGHT_TOUCHED (
+    customer VARCHAR NOT NULL
 );
 
 -- Scratch of record_insights: the atoms as they should be. said: the value, else the statement, to compare by.
