@@ -264,18 +264,21 @@ def test_tasks_that_were_not_completed_are_an_open_thread(day: Day) -> None:
 
 
 def test_slow_commands_and_tools(day: Day) -> None:
-    """By their median; a few calls say nothing."""
-    for ms in (31_000, 45_000, 1_000):
+    """By the quickest run that worked: others may have waited for a person. A few calls say nothing."""
+    for ms in (31_000, 45_000, 33_000):
         day.run("make dist", latency_ms=ms)
+    day.run("make dist", False, latency_ms=100)
+    for ms in (90_000, 80_000, 1_000):
+        day.run("npm install", latency_ms=ms)
     for _ in range(5):
         day.tell("tool_called", "s1", tool_name="mcp__web__search", success=True, latency_ms=6_000)
         day.tell("tool_called", "s1", tool_name="Agent", success=True, latency_ms=600_000)
     day.run("make once", latency_ms=90_000)
     assert day.statements("slow_command") == [
-        '"make dist" took 31.0 s or longer in half of its 3 runs, at most 45.0 s.'
+        '"make dist" took 31.0 s or longer in each of 3 runs that worked, half of them 33.0 s or longer.'
     ]
     assert day.statements("slow_tool") == [
-        '"mcp__web__search" took 6.0 s or longer in half of its 5 runs, at most 6.0 s.'
+        '"mcp__web__search" took 6.0 s or longer in each of 5 calls that worked, half of them 6.0 s or longer.'
     ]
 
 

@@ -455,8 +455,8 @@ FROM (
 INNER JOIN sessions AS s ON s.customer = t.customer AND s.session_id = t.session_id
 GROUP BY t.customer, t.session_id;
 
--- slow_command, slow_tool: half of the runs of a command, three or more, took 30 seconds or longer; of the calls of a tool
--- outside of Claude Code, five or more, 5 seconds.
+-- slow_command, slow_tool: of three or more runs of a command that worked the quickest took 20 seconds or longer; of five or
+-- more calls of a tool outside of Claude Code, 3 seconds. (The quickest: transcripts count the wait for a person's leave.)
 INSERT INTO DETECTED_ATOM (
     rule, customer, project_path, key, fix, value, confidence, first_ts, last_ts, statement, evidence
 )
@@ -466,29 +466,29 @@ SELECT
     project_path,
     key,
     NULL,
-    ROUND(MEDIAN(amount) / 1000, 1)::DOUBLE,
+    ROUND(MIN(amount) / 1000, 1)::DOUBLE,
     0.9,
     MIN(ts),
     MAX(ts),
-    TO_JSON(TO_VARIANT(LEFT(key, 160))) || ' took ' || ROUND(MEDIAN(amount) / 1000, 1)::VARCHAR
-    || ' s or longer in half of its ' || COUNT(*)::VARCHAR || ' runs, at most '
-    || ROUND(MAX(amount) / 1000, 1)::VARCHAR || ' s.',
+    TO_JSON(TO_VARIANT(LEFT(key, 160))) || ' took ' || ROUND(MIN(amount) / 1000, 1)::VARCHAR || ' s or longer in each of '
+    || COUNT(*)::VARCHAR || IFF(kind = 'command', ' runs', ' calls') || ' that worked, half of them '
+    || ROUND(MEDIAN(amount) / 1000, 1)::VARCHAR || ' s or longer.',
     LISTAGG(IFF(place <= 5, activity_id::VARCHAR, NULL), ' ') WITHIN GROUP (ORDER BY place)
 FROM (
     SELECT
         *,
         ROW_NUMBER() OVER (
-            PARTITION BY customer, project_path, kind, key ORDER BY amount DESC, activity_id
+            PARTITION BY customer, project_path, kind, key ORDER BY ts DESC, activity_id
         ) AS place
     FROM SIGNAL
     WHERE
-        kind IN ('command', 'tool') AND amount BETWEEN 0 AND 86400000 AND NOT is_look
+        kind IN ('command', 'tool') AND is_ok AND amount BETWEEN 0 AND 86400000 AND NOT is_look
         AND customer IN (SELECT customer FROM SIGNAL_NOW)
 ) AS timed
 GROUP BY customer, project_path, kind, key
 HAVING
-    (kind = 'command' AND COUNT(*) >= 3 AND MEDIAN(amount) >= 30000)
-    OR (kind = 'tool' AND COUNT(*) >= 5 AND MEDIAN(amount) >= 5000);
+    (kind = 'command' AND COUNT(*) >= 3 AND MIN(amount) >= 20000)
+    OR (kind = 'tool' AND COUNT(*) >= 5 AND MIN(amount) >= 3000);
 
 -- cost_spike: a day cost three times the median of the customer's days before it, of which there are five or more within
 -- 14 days, and at least 5 dollars more.
@@ -589,8 +589,8 @@ USING (
         ('recurring_failure', 'commands', 'failures', '{"days": 14, "sessions_min": 2}', '["tool_called.parameters", "tool_called.success", "tool_called.error"]'),
         ('flaky_command', 'commands', 'turns', '{"days": 14, "hours_max": 1, "turns_min": 2}', '["tool_called.parameters", "tool_called.success"]'),
         ('check_command', 'commands', 'sessions', '{"days": 14, "sessions_min": 3, "share_min": 0.8}', '["tool_called.parameters", "tool_called.success"]'),
-        ('slow_command', 'commands', 's', '{"days": 14, "runs_min": 3, "median_s_min": 30}', '["tool_called.parameters", "tool_called.latency_ms"]'),
-        ('slow_tool', 'tools', 's', '{"days": 14, "runs_min": 5, "median_s_min": 5}', '["tool_called.tool_name", "tool_called.latency_ms"]'),
+        ('slow_command', 'commands', 's', '{"days": 14, "runs_min": 3, "quickest_s_min": 20}', '["tool_called.parameters", "tool_called.latency_ms"]'),
+        ('slow_tool', 'tools', 's', '{"days": 14, "runs_min": 5, "quickest_s_min": 3}', '["tool_called.tool_name", "tool_called.latency_ms"]'),
         ('files_change_together', 'files', 'sessions', '{"days": 14, "sessions_min": 3, "share_min": 0.6, "files_max": 30}', '["file_edited.file_path"]'),
         ('repeated_prompt', 'prompts', 'sessions', '{"days": 14, "sessions_min": 3, "characters_min": 12}', '["user_asked.prompt_text", "user_asked.prompt_hash"]'),
         ('open_thread', 'threads', 'open', '{"days": 14, "silent_hours_min": 1}', '["tool_called.success", "task_created.task_id"]'),
