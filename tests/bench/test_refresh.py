@@ -13,6 +13,8 @@ def test_an_event_is_done_when_the_last_task_has_seen_it() -> None:
     turns = [
         ["number_occurrences", 1.1, 1.2, 1, True],
         ["refresh_context_inputs", 1.1, 1.3, 1, True],
+        ["record_insights", 1.1, 1.2, 1, True],
+        ["note_signals", 1.1, 1.4, 1, True],
         ["roll_up_activity", 1.2, 1.5, 1, True],
         ["calculate_metrics", 1.4, 1.6, 1, True],  # it began before the rollups were there
         ["calculate_metrics", 1.6, 1.7, 1, True],

@@ -41,7 +41,7 @@ def _commands() -> list[tuple[str, str]]:
     for page in PAGES:
         for block in re.findall(r"```console\n(.*?)```", page.read_text(), flags=re.S):
             for line in re.findall(r"^\$ (.*)$", block, flags=re.M):
-                if re.match(r"(echo .*\| )?cdesk (usage|sql|status|doctor|import|emit|drift|--)", line):
+                if re.match(r"(echo .*\| )?cdesk (usage|sql|status|doctor|import|emit|drift|insight|--)", line):
                     found.append((page.name, line))
     return found
 
@@ -54,6 +54,7 @@ def test_commands_run_as_printed(cdesk: Cdesk, page: str, line: str) -> None:
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(cdesk.home.parent),
         "CDESK_HOME": str(cdesk.home), "CLAUDE_CONFIG_DIR": str(cdesk.claude_dir),
+        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
     }  # fmt: skip
     done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"{page}: {line}\n{done.stderr}"
