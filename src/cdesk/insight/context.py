@@ -29,7 +29,7 @@ from cdesk.context.model import Context, ContextKey, Kind, Statement
 from cdesk.governance.consent import Consent
 from cdesk.insight import statements
 from cdesk.insight.statements import Atom, Draft, Input, Named, Used
-from cdesk.insight.text import ask
+from cdesk.insight.text import ask, text
 from cdesk.warehouse.warehouse import Warehouse
 
 STATEMENTS_MAX = 60
@@ -54,16 +54,6 @@ WEIGHTS: dict[Kind, dict[str, float]] = {
         "failure": 1.0, "thread": 0.95, "file": 0.9, "insight": 0.9, "session": 0.6, "query": 0.5, "usage": 0.3,
     },
 }  # fmt: skip
-
-_USAGE_SQL = (
-    "SELECT SUM(CASE WHEN is_counted THEN cost_usd END) AS cost_usd, "
-    "SUM(CASE WHEN is_counted THEN tokens_shown ELSE 0 END) AS tokens, COUNT(DISTINCT session_id) AS sessions, "
-    "SUM(CASE WHEN is_success THEN activities ELSE 0 END) AS succeeded, "
-    "SUM(CASE WHEN NOT is_success THEN activities ELSE 0 END) AS failed, MIN(hour) AS first_hour, "
-    "SUM(CASE WHEN is_counted AND hour >= {today} THEN cost_usd END) AS cost_usd_today "
-    "FROM ACTIVITY_ROLLUP WHERE customer = {customer}{project} AND hour >= {week}"
-)
-"""What a person can ask to see the figures again, with their parts; it stands in the query log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +170,13 @@ class ContextBuilder:
     def _drafts(self, key: ContextKey, rows: list[Input], known: Known, notes: dict[str, str]) -> list[Draft]:
         with_words = self._consent.text == "keep"
         atoms = [atom for atom in known.atoms[key.customer] if _belongs(atom, key)]
-        failures, told = statements.failures(rows, [a for a in atoms if a.statement]) if with_words else ([], set())
+        with_project = key.project_path is None
+        fixes = [atom for atom in atoms if atom.statement is not None]
+        failures, told = statements.failures(rows if with_words else [], fixes, with_project=with_project)
         return [
             *failures,
-            *statements.files(rows),
-            *statements.sessions(rows, with_words=with_words),
+            *statements.files(rows, with_project=with_project),
+            *statements.sessions(rows, with_words=with_words, with_project=with_project),
             *(statements.queries(rows) if with_words else []),
             *self._figures(key, known, notes),
             *statements.insights(atom for atom in atoms if atom.id not in told),
@@ -195,18 +187,22 @@ class ContextBuilder:
         today, week = known.used.get((key.customer, key.project_path, is_all), (None, None))
         if today is None or week is None:
             return []
-        sql = _usage_sql(key, known.days)
-        source = _query_id(sql)
         named = [one for one in known.named[key.customer] if is_all or one.project == key.project_path]
+        shown = {name: _shown(f"shown_{name}", key, known.days) for name in ("used", "named", "slow")}
+        cite = {name: f"cdesk:{_query_id(sql)}" for name, sql in shown.items()}
         found = [
-            *statements.used(today, week, known.days.day, known.days.since, f"cdesk:{source}"),
-            *statements.tools(named, f"cdesk:{source}"),
-            *statements.spent(named, f"cdesk:{source}", by_project=is_all),
-            *(statements.slow(known.slow[key.customer], f"cdesk:{source}") if is_all else []),
+            *statements.used(today, week, known.days.day, known.days.since, cite["used"]),
+            *statements.tools(named, cite["named"]),
+            *statements.spent(named, cite["named"], by_project=is_all),
+            *(statements.slow(known.slow[key.customer], cite["slow"]) if self._may_tell_slow(key) else []),
         ]
-        if found:
-            notes[source] = sql
+        cited = {source for draft in found for source in draft.sources}
+        notes.update((_query_id(shown[name]), shown[name]) for name, source in cite.items() if source in cited)
         return found
+
+    def _may_tell_slow(self, key: ContextKey) -> bool:
+        """How long tools took is not known by project: it may not be told where some are withheld."""
+        return key.project_path is None and not self._consent.exclude_projects
 
     def _note(self, notes: dict[str, str]) -> None:
         """Every figure's question is in the query log, once."""
@@ -300,14 +296,14 @@ def atom_project(about: dict[str, JSON], how: dict[str, JSON]) -> str | None:
     return _text(about.get("project_path")) or _text(how.get("project_path"))
 
 
-def json_object(text: Any) -> dict[str, JSON]:
-    found = _value(text)
+def json_object(given: Any) -> dict[str, JSON]:
+    found = _value(given)
     return found if isinstance(found, dict) else {}
 
 
-def _value(text: Any) -> JSON:
+def _value(given: Any) -> JSON:
     try:
-        return None if text is None else msgspec.json.decode(text)
+        return None if given is None else msgspec.json.decode(given)
     except (msgspec.DecodeError, TypeError):
         return None
 
@@ -316,17 +312,16 @@ def _text(value: JSON) -> str | None:
     return None if statements.is_withheld(value) else str(value)
 
 
-def _usage_sql(key: ContextKey, days: Days) -> str:
-    """Never executed here: it says what to ask, in the form in which a person can."""
-    project = "" if key.project_path is None else f" AND project_path = {_literal(key.project_path)}"
-    return _USAGE_SQL.format(
-        today=f"TIMESTAMP '{days.today}'", week=f"TIMESTAMP '{days.week}'", customer=_literal(key.customer),
-        project=project,
-    )  # fmt: skip
+def _shown(name: str, key: ContextKey, days: Days) -> str:
+    """What to ask to see a figure again, in the form in which a person can: never executed here."""
+    where = f"customer = {_literal(key.customer)} AND hour >= TIMESTAMP '{days.week}'"
+    if key.project_path is not None:
+        where += f" AND project_path = {_literal(key.project_path)}"
+    return text(name).format(where=where, today=f"TIMESTAMP '{days.today}'").strip()
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _query_id(sql: str) -> str:

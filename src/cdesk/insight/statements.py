@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from cdesk.activity.model import JSON
 from cdesk.context.quote import plain, quoted
@@ -15,6 +15,10 @@ SOURCES_MAX = 5
 NAMES_TOLD = 3
 CALLS_MIN = 5
 """Fewer calls say nothing about how slow a tool is."""
+OPEN_FOR = timedelta(days=7)
+"""Few sessions say that they end: one that was silent for so long is no open thread."""
+FIGURE_CONFIDENCE = 0.5
+"""A bare figure says less than words; those that matter are told as usage in words already."""
 HASHED = "[hashed:"
 
 _DONE = {
@@ -87,13 +91,15 @@ class Draft:
     why: str
     at: datetime | None = None
     confidence: float = 1.0
-    told: frozenset[str] = field(default=frozenset())
-    """Sessions it has told of."""
 
 
 def is_withheld(text: JSON) -> bool:
     """Words that were not kept, or only as a mark of them."""
     return not isinstance(text, str) or not text.strip() or text.startswith(HASHED)
+
+
+def _place(project: str | None, with_project: bool) -> str:
+    return f" in {quoted(project)}" if with_project and project else ""
 
 
 def moment(at: datetime) -> str:
@@ -103,22 +109,23 @@ def moment(at: datetime) -> str:
 # -- what happened -------------------------------------------------------------------------------------------------
 
 
-def failures(rows: Iterable[Input], fixes: Sequence[Atom]) -> tuple[list[Draft], set[str]]:
+def failures(rows: Iterable[Input], fixes: Sequence[Atom], *, with_project: bool) -> tuple[list[Draft], set[str]]:
     """Equal ones once, with what fixed them; and the atoms that were told with them."""
-    alike: dict[tuple[JSON, str], list[Input]] = {}
+    alike: dict[tuple[JSON, str, str | None], list[Input]] = {}
     for row in rows:
         if row.kind == "failure" and not is_withheld(row.detail.get("error")):
-            alike.setdefault((row.detail.get("tool"), plain(str(row.detail["error"]))), []).append(row)
+            what = row.detail.get("tool"), plain(str(row.detail["error"])), row.project
+            alike.setdefault(what, []).append(row)
     drafts, told = [], set()
     for same in alike.values():
         fix = next((atom for atom in fixes if not {row.activity_id for row in same}.isdisjoint(atom.evidence)), None)
         if fix is not None:
             told.add(fix.id)
-        drafts.append(_failure(same, fix))
+        drafts.append(_failure(same, fix, _place(same[0].project, with_project)))
     return drafts, told
 
 
-def _failure(same: Sequence[Input], fix: Atom | None) -> Draft:
+def _failure(same: Sequence[Input], fix: Atom | None, place: str) -> Draft:
     last = same[0]
     tool, error = last.detail.get("tool"), quoted(last.detail["error"], ERROR_CHARACTERS_MAX)
     what = "An API request" if is_withheld(tool) else f"The tool {quoted(tool, 80)}"
@@ -126,16 +133,16 @@ def _failure(same: Sequence[Input], fix: Atom | None) -> Draft:
     known = f" Known about it: {quoted(fix.statement, STATEMENT_CHARACTERS_MAX)}." if fix is not None else ""
     sources = [f"activity:{row.activity_id}" for row in same[: SOURCES_MAX - 1]]
     return Draft(
-        f"{what} failed {often} {moment(last.ts)}: {error}.{known}", "failure",
+        f"{what} failed{place} {often} {moment(last.ts)}: {error}.{known}", "failure",
         tuple(sources + ([f"atom:{fix.id}"] if fix is not None else [])),
-        f"failed {len(same)} times lately" + (", and a fix is known" if fix is not None else ""), last.ts,
+        ("failed lately" if len(same) == 1 else f"failed {len(same)} times lately") + (", and a fix is known" if fix is not None else ""), last.ts,
     )  # fmt: skip
 
 
-def files(rows: Iterable[Input]) -> list[Draft]:
+def files(rows: Iterable[Input], *, with_project: bool) -> list[Draft]:
     return [
         Draft(
-            f"The file {quoted(_within(row.project, row.key))} was {_operation(row.detail.get('operation'))}, "
+            f"The file {quoted(row.key if with_project else _within(row.project, row.key))} was {_operation(row.detail.get('operation'))}, "
             f"last on {moment(row.ts)}.",
             "file", (f"activity:{row.activity_id}",), "one of the files worked with last", row.ts,
         )
@@ -151,38 +158,38 @@ def _within(project: str | None, path: str) -> str:
     return path.removeprefix(f"{project.rstrip('/')}/") if project else path
 
 
-def sessions(rows: Iterable[Input], *, with_words: bool) -> list[Draft]:
+def sessions(rows: Sequence[Input], *, with_words: bool, with_project: bool) -> list[Draft]:
     """Threads that are open, and what other sessions were about; a session once."""
-    found = list(rows)
-    prompts = {row.session: row for row in found if row.kind == "thread"}
-    drafts = [_thread(row) for row in prompts.values() if row.is_open and with_words and not _is_mute(row)]
-    told = {session for draft in drafts for session in draft.told}
-    for row in found:
-        if row.kind == "session" and row.session not in told:
-            drafts.append(_session(row, prompts.get(row.session) if with_words else None))
-    return drafts
+    since = max(row.ts for row in rows) - OPEN_FOR if rows else datetime.max
+    prompts = {row.session: row for row in rows if row.kind == "thread" and with_words and not _is_mute(row)}
+    threads = [row for row in prompts.values() if row.is_open and row.ts >= since]
+    told = {row.session for row in threads}
+    others = [row for row in rows if row.kind == "session" and row.session not in told]
+    return [
+        *(_thread(row, _place(row.project, with_project)) for row in threads),
+        *(_session(row, prompts.get(row.session), _place(row.project, with_project)) for row in others),
+    ]
 
 
 def _is_mute(row: Input) -> bool:
     return is_withheld(row.detail.get("prompt"))
 
 
-def _thread(row: Input) -> Draft:
+def _thread(row: Input, place: str) -> Draft:
     return Draft(
-        f"The session {quoted((row.session or '')[:8], 8)} has not ended; its last prompt, on {moment(row.ts)}, was "
+        f"The session {quoted((row.session or '')[:8], 8)}{place} has not ended; its last prompt, on {moment(row.ts)}, was "
         f"{quoted(row.detail['prompt'])}.",
         "thread", (f"activity:{row.activity_id}",), "work that was begun and not ended", row.ts,
-        told=frozenset({row.session or ""}),
     )  # fmt: skip
 
 
-def _session(row: Input, prompt: Input | None) -> Draft:
+def _session(row: Input, prompt: Input | None, place: str) -> Draft:
     about, sources = "", [f"activity:{row.activity_id}"]
-    if prompt is not None and not _is_mute(prompt):
+    if prompt is not None:
         about = f"; its last prompt was {quoted(prompt.detail['prompt'])}"
         sources.append(f"activity:{prompt.activity_id}")
     return Draft(
-        f"The session {quoted((row.session or '')[:8], 8)} last did something on {moment(row.ts)}{about}.",
+        f"The session {quoted((row.session or '')[:8], 8)}{place} last did something on {moment(row.ts)}{about}.",
         "session", tuple(dict.fromkeys(sources)), "one of the latest sessions", row.ts,
     )  # fmt: skip
 
@@ -286,14 +293,20 @@ def insights(atoms: Iterable[Atom]) -> list[Draft]:
 
 
 def _insight(atom: Atom) -> Draft:
+    if atom.statement is None:
+        return _figure(atom)
     sources = (f"atom:{atom.id}", *(f"activity:{each}" for each in atom.evidence[: SOURCES_MAX - 1]))
     by = {"claude": "Noted by Claude", "person": "Noted by a person"}.get(atom.author or "", "Found")
-    if atom.statement is not None:
-        text = f"{by}: {quoted(atom.statement, STATEMENT_CHARACTERS_MAX)}."
-    else:
-        per = "" if atom.grain is None else f" ({quoted(atom.grain, 40)})"
-        text = f"{quoted(atom.subject, 80)} {quoted(atom.metric, 80)}{per}: {_value(atom)}."
+    text = f"{by}: {quoted(atom.statement, STATEMENT_CHARACTERS_MAX)}."
     return Draft(text, "insight", sources, f"an insight, confidence {atom.confidence:g}", atom.ts, atom.confidence)
+
+
+def _figure(atom: Atom) -> Draft:
+    per = "" if atom.grain is None else f" ({quoted(atom.grain, 40)})"
+    text = f"The figure {quoted(atom.metric, 80)} of {quoted(atom.subject, 80)}{per}: {_value(atom)}."
+    return Draft(
+        text, "usage", (f"atom:{atom.id}",), "a figure that is kept", None, FIGURE_CONFIDENCE * atom.confidence
+    )
 
 
 def _value(atom: Atom) -> str:
