@@ -90,7 +90,7 @@ def test_the_same_told_again_is_only_younger(cache: ContextCache, path: Path) ->
     assert found is not None and (found.version, found.built_at) == ("v1", NOW + 9)
 
 
-BROKEN: dict[str, Callable[[Path], None]] = {
+BROKEN: dict[str, Callable[[Path], object]] = {
     "missing": lambda path: None,
     "empty": lambda path: path.write_bytes(b""),
     "garbage": lambda path: path.write_bytes(b"not a database at all" * 1000),

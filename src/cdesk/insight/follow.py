@@ -78,8 +78,12 @@ class ContextFollower:
         self._wants_newest = True
         self._clock_was = 0.0
 
-    def start(self) -> None:
+    def open(self) -> None:
+        """From here on changes are kept for it. Raises WarehouseError."""
         self._changes.open([CHANGES, ATOM_CHANGES])
+
+    def start(self) -> None:
+        self.open()
         self._thread = threading.Thread(target=self._run, name="cdesk-context", daemon=True)
         self._thread.start()
 
@@ -114,8 +118,8 @@ class ContextFollower:
                     self._woken.clear()
                     is_first = False
                 has_worked = self.look(is_news)
-            except CdeskError as error:
-                observe.event("warning", "context_waits", error=str(error))
+            except Exception as error:  # contexts stay as old as they say they are, and it is tried again
+                observe.event("warning", "context_waits", error=f"{type(error).__name__}: {error}")
                 self._is_stopping.wait(AGAIN_SECONDS)
                 self._woken.set()
                 continue

@@ -199,7 +199,7 @@ def queries(rows: Iterable[Input]) -> list[Draft]:
     for row in rows:
         if row.kind == "query" and not is_withheld(sql := row.detail.get("sql")):
             count, where = row.detail.get("rows"), row.detail.get("warehouse")
-            gave = f" gave {count:,} rows" if isinstance(count, int) else " was answered"
+            gave = f" gave {_many(count, 'row')}" if isinstance(count, int) else " was answered"
             on = "" if is_withheld(where) else f" on {quoted(where, 60)}"
             text = f"The query {quoted(sql, ERROR_CHARACTERS_MAX)}{gave}{on} on {moment(row.ts)}."
             why = "one of the latest queries that were answered"
@@ -229,7 +229,7 @@ def tools(named: Iterable[Named], source: str) -> list[Draft]:
     worst = sorted((name for name in failed if failed[name]), key=lambda name: (-failed[name], name))[:NAMES_TOLD]
     most = ", ".join(f"{quoted(name, 80)} {failed[name]:,} of {calls[name]:,}" for name in worst)
     good = 100 * (1 - sum(failed.values()) / sum(calls.values()))
-    text = f"In seven days {good:.1f} % of {sum(calls.values()):,} tool calls succeeded" + (
+    text = f"In seven days {good:.1f} % of {_many(sum(calls.values()), 'tool call')} succeeded" + (
         f"; most failures: {most}." if most else "."
     )
     return [Draft(text, "usage", (source,), "how well tools work")]
