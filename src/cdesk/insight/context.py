@@ -41,8 +41,6 @@ RECENCY_MIN = 0.1
 """Something old is still worth a tenth of something new."""
 FOLLOWS = 0.92
 """Each further statement of a section is worth so much of the one before it."""
-ELSEWHERE = 0.7
-"""An insight that is about no project in particular, in a project's context."""
 
 WEIGHTS: dict[Kind, dict[str, float]] = {
     "default": {"failure": 1.0, "insight": 1.0, "thread": 0.9, "file": 0.7, "usage": 0.6, "session": 0.6, "query": 0.5},
@@ -184,7 +182,7 @@ class ContextBuilder:
             *statements.sessions(rows, with_words=with_words, with_project=with_project),
             *(statements.queries(rows) if with_words else []),
             *self._figures(key, known, notes),
-            *statements.insights(atom for atom in atoms if atom.id not in told),
+            *statements.insights((atom for atom in atoms if atom.id not in told), key.project_path),
         ]
 
     def _figures(self, key: ContextKey, known: Known, notes: dict[str, str]) -> list[Draft]:
