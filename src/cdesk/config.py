@@ -125,6 +125,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "warehouse"
 
     @property
+    def context(self) -> Path:
+        """What Claude is told, readable by any process."""
+        return self.path / "context" / "cache.sqlite"
+
+    @property
     def bookmarks(self) -> Path:
         return self.path / "bookmarks.json"
 

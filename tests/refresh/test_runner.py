@@ -99,6 +99,18 @@ def house(tmp_path: Path, deployed: Callable[[Path], Path]) -> Iterator[House]:
 # -- what runs -----------------------------------------------------------------------------------------------------
 
 
+def test_every_run_is_told_when_it_is_in_effect(house: House) -> None:
+    """To whoever builds on what tasks write; a run that failed is told, too."""
+    told: list[tuple[str, int, bool]] = []
+    runner = house.open(
+        {"count_activities": counted(), "broken": BROKEN},
+        on_done=lambda run: told.append((run.name, run.rows, bool(run.error))),
+    )
+    house.warehouse.merge([activity("a")])
+    runner.run_pending()
+    assert sorted(told) == [("broken", 0, True), ("count_activities", 1, False)]
+
+
 def test_derived_tables_follow_every_change(house: House) -> None:
     """New facts and changed ones; a second look has nothing to do, and is no run."""
     runner = house.open({"count_activities": counted()})
