@@ -49,6 +49,7 @@ from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 if TYPE_CHECKING:
+    from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
@@ -227,7 +228,28 @@ class App(Producer):
         """What command hooks kept while nobody answered."""
         from cdesk.capture.spool import Spool
 
-        return Spool(self.home.path / "spool", lambda: self.hooks, self.dead, clock=self.clock)
+        return Spool(self.home.path / "spool", lambda: self.hooks, self.dead, self._heard_of, clock=self.clock)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What Claude is told back by its hooks."""
+        from cdesk.capture.answer import Answers
+        from cdesk.context.cache import ContextReader
+        from cdesk.context.plain import PlainFiles
+        from cdesk.context.text import rendered
+        from cdesk.context.told import ToldSessions
+
+        folder = self.home.context.parent
+        return Answers(
+            self.settings.context.hook, person(self.settings.person, self.home.path), ContextReader(self.home.context),
+            rendered, ToldSessions(folder / "told"), PlainFiles(folder / "plain"), self.gate.admit, clock=self.clock,
+        )  # fmt: skip
+
+    def _heard_of(self, payload: bytes, received_ns: int, version: str | None) -> None:
+        try:
+            self.answers.heard_of(payload, received_ns, version)
+        except OSError as error:
+            observe.event("warning", "given_context_untold", error=str(error))
 
     @cached_property
     def tasks(self) -> Runner:

@@ -9,6 +9,7 @@
     │   ├── WarehouseBusy     another process owns the database file; try again later
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
     │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
+    ├── ContextError          the context cache cannot be written now; try again later
     └── ServiceError          the running service could not be reached or said no
 
 `retryable` tells a mover whether the same call can succeed later.
@@ -65,6 +66,10 @@ class WarehouseUnready(WarehouseError):
 
 class QueryRefused(WarehouseError):
     exit_code = 2
+
+
+class ContextError(CdeskError):
+    retryable = True
 
 
 class ServiceError(CdeskError):

@@ -37,7 +37,8 @@ RENAMED = {
     "VW_MCP_EVENTS": {"stale": "is_stale_while_revalidate", "context_size": "context_size_bytes",
                       "error": "error_message"},
 }  # fmt: skip
-TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "object": "VARIANT"}
+TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "object": "VARIANT",
+         "array": "VARIANT"}  # fmt: skip
 
 
 class Warehouse:

@@ -41,6 +41,7 @@ Handler: TypeAlias = dict[str, Any]
 ROUTE = "/v1/hooks/claude-code"
 COMMAND_FILE = "hook/claude_code.pyc"
 TOKEN_START = "cdesk_ingest_"  # noqa: S105 - what tokens begin with, not a token
+ANSWER_TOKEN_START = "cdesk_answer_"  # noqa: S105
 INGEST_ROUTES = frozenset({ROUTE, "/v1/logs", "/v1/metrics", "/v1/traces"})
 
 HTTP_TIMEOUT_S = 0.5
@@ -187,20 +188,30 @@ def install_command(home: Path) -> Path:
 
 
 def known_token(home: Path) -> str | None:
+    return _known(home / "ingest-token")
+
+
+def _known(path: Path) -> str | None:
     try:
-        return (home / "ingest-token").read_text("ascii").strip() or None
+        return path.read_text("ascii").strip() or None
     except FileNotFoundError:
         return None
 
 
 def ingest_token(home: Path) -> str:
     """The token that facts are brought in with: it opens `INGEST_ROUTES` and nothing else. Made when there is none."""
-    known = known_token(home)
-    if known is not None:
-        return known
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = TOKEN_START + secrets.token_urlsafe(24)
-    replace(home / "ingest-token", made + "\n")
+    return known_token(home) or _made_token(home / "ingest-token", TOKEN_START)
+
+
+def answer_token(home: Path) -> str:
+    """What the command hook shows to hear what Claude is told; it opens nothing. Made when there is none."""
+    return _known(home / "answer-token") or _made_token(home / "answer-token", ANSWER_TOKEN_START)
+
+
+def _made_token(path: Path, start: str) -> str:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = start + secrets.token_urlsafe(24)
+    replace(path, made + "\n")
     return made
 
 
