@@ -51,25 +51,26 @@ class HookRoute:
             return _refused(413, f"the payload is over the limit of {BODY_BYTES_MAX:,} bytes.")
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(WORKERS)
-        is_proven = hmac.compare_digest(request.headers.get("x-cdesk-answer", "").encode(), self._answer_token)
         try:
-            taken, answer = await anyio.to_thread.run_sync(
-                self._heard, body, received, is_proven, limiter=self._limiter
-            )
+            taken = await anyio.to_thread.run_sync(self._app.hooks.take, body, received, limiter=self._limiter)
         except BadPayload as error:
             return _refused(400, f"not a hook payload: {error}.")
         if taken:
             self._app.uploader.wake()
+        if not self._app.answers.may_answer(body) or await request.is_disconnected():
+            return Response(status_code=200)
+        given = request.headers.get("x-cdesk-answer", "").encode()
+        is_proven = hmac.compare_digest(given, self._answer_token)
+        answer = await anyio.to_thread.run_sync(self._answer, body, received, is_proven, limiter=self._limiter)
         return Response(answer, 200, media_type="application/json") if answer else Response(status_code=200)
 
-    def _heard(self, body: bytes, received: int, is_proven: bool) -> tuple[int, bytes]:
-        """How many facts are durable, and what is said back. Whatever hinders the answer, the facts are taken."""
-        taken = self._app.hooks.take(body, received)
+    def _answer(self, body: bytes, received: int, is_proven: bool) -> bytes:
+        """What is said back. Whatever hinders it, the facts are taken, and Claude Code goes on."""
         try:
-            return taken, self._app.answers.answer(body, received, is_proven=is_proven)
+            return self._app.answers.answer(body, received, is_proven=is_proven)
         except Exception as error:
             observe.event("warning", "context_not_given", error=f"{type(error).__name__}: {error}")
-            return taken, b""
+            return b""
 
 
 class Refused:
