@@ -305,6 +305,8 @@ class App(Producer):
         """Lets the uploader run in the background until `close`."""
         self._tell_recovery()
         self.warehouse.open_for_writing()
+        if not self.answers.is_on:
+            self.answers.forget()
         self.watch.look()
         self._thread("watch", self.watch.run)
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdesk.activity.model import Activity, Person
+from cdesk.activity.model import JSON, Activity, Person
 from cdesk.capture.answer import CHARACTERS_MAX, PATIENCE_S, Amount, Answers
 from cdesk.clock import Clock
 from cdesk.context.model import FRESH_SECONDS, Context, ContextKey, Statement
@@ -186,7 +186,7 @@ def test_what_is_told_is_recorded_to_the_letter(room: Room) -> None:
     assert features["text"] == told and features["context_size"] == len(told.encode())
     assert (features["context_version"], features["hook_event"], features["is_whole"]) == ("v1", "SessionStart", True)
     assert (features["channel"], features["kind"], features["project_path"]) == ("service", "default", "/work/shop")
-    first = features["statements"][0]
+    first = _objects(features["statements"])[0]
     assert first == {"text": BUILD.text, "section": "failure", "sources": list(BUILD.sources), "why": BUILD.why}
 
 
@@ -217,6 +217,13 @@ def test_off_says_and_keeps_nothing(tmp_path: Path) -> None:
     assert (room.starts(), room.asks(), list(tmp_path.iterdir())) == ("", "", [])
 
 
+def test_what_was_kept_before_it_was_switched_off_goes(room: Room, tmp_path: Path) -> None:
+    """Else the command hook would say it while no service runs."""
+    room.starts()
+    Room(tmp_path, "off").answers.forget()
+    assert plain(room) == []
+
+
 @pytest.mark.parametrize("amount", ["brief", "full"])
 def test_it_is_never_longer_than_it_may_be(tmp_path: Path, amount: Amount) -> None:
     """The best statements; news get a third of it. What found no room was not told, and comes as news."""
@@ -245,6 +252,11 @@ def test_a_subagents_prompt_is_left_alone(room: Room) -> None:
     room.starts()
     room.holds("v2", statement("news"))
     assert room.asks(agent_id="a1") == ""
+
+
+def _objects(found: JSON) -> list[dict[str, JSON]]:
+    assert isinstance(found, list)
+    return [one for one in found if isinstance(one, dict)]
 
 
 # -- the plain file ------------------------------------------------------------------------------------------------
@@ -278,14 +290,25 @@ def test_the_end_of_a_session_renews_the_plain_file(room: Room) -> None:
 
 def test_a_beginning_that_was_kept_on_disk_counts(room: Room) -> None:
     """With the version it was given then, it is not told again; the record says that it came from the file."""
+    room.starts(session_id="another")
     kept = json.dumps({"hook_event_name": "SessionStart", "session_id": SESSION, "cwd": "/work/shop"}).encode()
-    room.answers.heard_of(kept, room.now_ns, "v1")
+    room.answers.heard_of(kept, room.now_ns + 3_600 * 10**9, "v1")
     assert room.asks() == ""
-    (fact,) = room.recorded
-    assert (fact.feature_json["channel"], fact.feature_json["context_version"]) == ("file", "v1")
+    fact = room.recorded[-1].feature_json
+    assert (fact["channel"], fact["context_version"], fact["session_id"]) == ("file", "v1", SESSION)
+    assert str(fact["text"]).startswith("No cdesk service answers now; what follows was put together 1 hour ago.\n")
+    assert [one["text"] for one in _objects(fact["statements"])] == [BUILD.text, PAIR.text]
     room.holds("v2", BUILD, PAIR, statement("news"))
     told = room.asks()
     assert "news" in told and BUILD.text not in told
+
+
+def test_a_beginning_that_was_given_another_version_is_known_by_its_version(room: Room) -> None:
+    """What it said can no longer be seen; it is told what holds now."""
+    kept = json.dumps({"hook_event_name": "SessionStart", "session_id": SESSION, "cwd": "/work/shop"}).encode()
+    room.answers.heard_of(kept, room.now_ns, "v0")
+    assert room.recorded[-1].feature_json["context_version"] == "v0" and "text" not in room.recorded[-1].feature_json
+    assert BUILD.text in room.asks()
 
 
 def test_a_beginning_kept_without_a_context_is_told_with_the_next_prompt(room: Room) -> None:

@@ -32,7 +32,6 @@ NEEDED = [
 ]
 
 
-
 class Session:
     """One scenario, played with these settings merged into the user's."""
 
@@ -47,7 +46,9 @@ class Session:
         self.exit_statuses: list[int] = result.exit_statuses
         self.seconds: float = result.seconds
         self.claude_dir = root / "home" / ".claude"
-        self.requests: list[dict[str, Any]] = [entry["body"] for entry in result.api_requests if "messages" in (entry["body"] or {})]
+        self.requests: list[dict[str, Any]] = [
+            entry["body"] for entry in result.api_requests if "messages" in (entry["body"] or {})
+        ]
         self.stderr = (root / "records" / "stderr.txt").read_text()
         self.stream = [json.loads(line) for line in (root / "records" / "stream.jsonl").read_text().splitlines()]
 

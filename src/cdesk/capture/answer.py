@@ -22,8 +22,9 @@ from typing import Literal, Protocol
 import msgspec
 
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import Activity, Person
+from cdesk.activity.model import Activity, Features, Person
 from cdesk.capture.hook import Payload, SessionEnd, SessionStart, UserPromptSubmit, read
+from cdesk.capture.hook_command import words
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.context.model import Context, ContextKey, Statement
 from cdesk.context.plain import AGE, BYTES_MAX, PlainFiles
@@ -87,6 +88,10 @@ class Answers:
     def is_on(self) -> bool:
         return self._amount != "off"
 
+    def forget(self) -> None:
+        """Nothing is left for the command hook to say. Raises OSError."""
+        self._plain.clear()
+
     def may_answer(self, raw: bytes) -> bool:
         """Whether this payload may be one that is answered; quick, and never wrongly no."""
         return self.is_on and any(event in raw for event in EVENTS)
@@ -116,12 +121,23 @@ class Answers:
                 self._sessions.remember(told.session_id, Told(project))
             return
         key = ContextKey(self._person.customer, project)
-        context = self._contexts.read(key)
-        if context is None or context.version != version:  # it was told another one than we know
-            context, shown = Context(key, (), received_ns / 1e9, None, version), ()
-        else:
-            shown = self._cut(context, context.statements, CHARACTERS_MAX[self._amount]).shown
-        self._say(told, Given(context, "", shown, True, "file"), Told(project), received_ns)
+        plain = self._plain.read(project)
+        if plain is None or plain.version != version:  # made anew since: which version it was is all we know
+            self._say(
+                told,
+                Given(Context(key, (), received_ns / 1e9, None, version), "", (), True, "file"),
+                Told(project),
+                received_ns,
+            )
+            return
+        now = self._contexts.read(key)
+        statements = now.statements if now is not None and now.version == version else ()
+        text = _text(plain.answer).replace(
+            AGE, words(max(0, received_ns - plain.built_ns) // 1_000_000_000).decode(), 1
+        )
+        shown = tuple(one for one in statements if one.text in text)
+        context = Context(key, statements, plain.built_ns / 1e9, None, version)
+        self._say(told, Given(context, text, shown, True, "file"), Told(project), received_ns)
 
     # -- decisions ---------------------------------------------------------------------------------------------------
 
@@ -208,7 +224,7 @@ class Answers:
         context = given.context
         event = type(told).__name__
         at = Clock(now_ns=lambda: received_ns).now()
-        features = {
+        features: Features = {
             "session_id": told.session_id, "event_type": "hydration", "hook_event": event, "kind": context.key.kind,
             "context_version": context.version, "context_size": len(given.text.encode("utf-8", "replace")) or None,
             "context_age_ms": round(context.age_seconds(received_ns / 1e9) * 1000, 3),
@@ -228,6 +244,10 @@ class Answers:
 
     def _now(self) -> float:
         return self._clock.now_ns() / 1e9
+
+
+def _text(output: bytes) -> str:
+    return str(msgspec.json.decode(output)["hookSpecificOutput"]["additionalContext"])
 
 
 def _output(event: str, text: str) -> bytes:

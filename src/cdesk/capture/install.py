@@ -253,9 +253,7 @@ def connect(path: Path, want: Wanted, connections: Connections, environment: Map
         return Edit(path, before, before, notes, known)
     try:
         _strip(text, known)
-        made = [
-            new for event, handler in hooks.items() for new in text.append(("hooks", event), {"hooks": [handler]})
-        ]
+        made = [new for event, handler in hooks.items() for new in text.append(("hooks", event), {"hooks": [handler]})]
         written = [name for name, value in variables.items() if text.get(("env", name)) != value]
         made += [new for name in written for new in text.put(("env", name), variables[name])]
         made += [new for member, value in want.members.items() for new in text.put(member, value)]

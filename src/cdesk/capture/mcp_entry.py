@@ -61,8 +61,8 @@ def connect(path: Path, member: tuple[str, ...], want: Mapping[str, Any] | None,
         return Edit(path, before, before, (), known)
     try:
         if want is not None:
-            made = [list(step) for step in text.put(member, dict(want)) if len(step) < len(member)]
-            containers = made if known is None else [*known.containers, *(one for one in made if one not in known.containers)]
+            made = [list(map(str, new)) for new in text.put(member, dict(want)) if len(new) < len(member)]
+            containers = [*(known.containers if known is not None else []), *made]
             is_new_file = before is None or (known is not None and known.is_new_file)
             return Edit(path, before, text.text, (), Connection(containers, [], is_new_file))
         _remove(text, member, known)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cdesk import __version__, config
+from cdesk import config
 from cdesk.capture import claude_version, install, mcp_entry, plugin
 from cdesk.capture.install import Connections, Edit
 from cdesk.cli import show
@@ -62,14 +62,14 @@ def run(arguments: list[str]) -> int:
         install.install_command(home.path)
         install.answer_token(home.path)
         if given.plugin:
-            plugin.write(home.path, want.hooks, mcp_entry.server(home.path), __version__)
+            plugin.write(home.path, want.hooks, mcp_entry.server(home.path))
     if not any(edit.is_change for edit in edits):
         print(f"{path} is connected already; nothing to change.")
         return 0
     if not carry_out(edits, home, given):
         return 0
     if given.scope == "user" and not given.plugin:
-        plugin.forget(home.path, path.parent)
+        plugin.forget(home.path, path.parent, edits[1].path)
     print("New sessions report from now on; running ones as soon as they notice the change.")
     if running(home) is None and not given.command_hooks:
         print("Next: `cdesk up` starts the service they report to.")

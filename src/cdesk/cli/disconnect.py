@@ -25,6 +25,6 @@ def run(arguments: list[str]) -> int:
         print(f"{path} holds nothing of ours; nothing to change.")
         return 0
     if carry_out(edits, home, given) and is_plugin:
-        for changed in plugin.forget(home.path, path.parent):
+        for changed in plugin.forget(home.path, path.parent, edits[1].path):
             print(f"Took the plugin out of {changed}.")
     return 0

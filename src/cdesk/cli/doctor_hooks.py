@@ -48,6 +48,10 @@ def _settings(home: Home, path: Path, version: str | None) -> Iterator[Finding]:
         yield Finding("problem", "hooks", error.message, error.hint)
         return
     ours = plugin.standing_hooks(home.path) if install.has_plugin(settings) else install.our_hooks(settings)
+    if not ours and install.has_plugin(settings):
+        yield Finding("problem", "hooks", f"the plugin's folder {home.path / install.PLUGIN_FOLDER} is gone or damaged.",
+                      "`cdesk connect --plugin` writes it anew.")  # fmt: skip
+        return
     if not ours:
         yield Finding(
             "note", "hooks", f"none of ours in {path}.", "`cdesk connect` lets Claude Code tell what it does."

@@ -32,6 +32,14 @@ def name(project_json: bytes) -> str:
     return project_json.translate(_NAME)[-NAME_BYTES_MAX:].decode("ascii")
 
 
+class Plain(msgspec.Struct, frozen=True):
+    """built_ns: when the context was put together, Unix nanoseconds · answer: the JSON, with AGE in it"""
+
+    version: str
+    built_ns: int
+    answer: bytes
+
+
 class PlainFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,6 +50,15 @@ class PlainFiles:
         whole = b"%b\n%b\n%d\n%b\n" % (project, version.encode(), int(built_at * 1e9), answer)
         if len(whole) <= BYTES_MAX and _VERSION.fullmatch(version):
             put(self._folder / name(project[1:-1]), whole, PROJECTS_MAX)
+
+    def read(self, project_path: str) -> Plain | None:
+        """None when there is none of this very folder."""
+        project = msgspec.json.encode(project_path)
+        try:
+            known, version, built_ns, answer = (self._folder / name(project[1:-1])).read_bytes().split(b"\n", 3)
+            return Plain(version.decode(), int(built_ns), answer.rstrip(b"\n")) if known == project else None
+        except (OSError, ValueError):
+            return None
 
     def clear(self) -> None:
         """Raises OSError."""

@@ -3,7 +3,7 @@
     market/                              shipped with the package, the same for everybody
     $CDESK_HOME/plugin/                  a copy that names this machine, which is what Claude Code runs
       .claude-plugin/marketplace.json
-      cdesk/.claude-plugin/plugin.json   with this version
+      cdesk/.claude-plugin/plugin.json
       cdesk/hooks/hooks.json             those that `install.py` would write into the settings
       cdesk/.mcp.json                    the server of `mcp_entry.py`
       cdesk/bin/cdesk                    so that the commands find it in Bash
@@ -17,7 +17,6 @@ both.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -30,18 +29,17 @@ from cdesk.capture.install import PLUGIN, PLUGIN_FOLDER, Handler
 from cdesk.capture.settings_text import NoPlace, NotJson, SettingsText
 
 SHIPPED = Path(__file__).with_name("market")
-NOTED = (("known_marketplaces.json", (PLUGIN,)), ("installed_plugins.json", ("plugins", f"{PLUGIN}@{PLUGIN}")))
-"""Where Claude Code notes marketplaces and plugins by itself, below `plugins` of its folder."""
+NAME = f"{PLUGIN}@{PLUGIN}"
 
 
-def write(home: Path, hooks: Mapping[str, Handler], server: Mapping[str, Any], version: str) -> Path:
+def write(home: Path, hooks: Mapping[str, Handler], server: Mapping[str, Any]) -> Path:
     """The plugin's folder for this machine; each file changes at once. It holds the ingest token, so it is the owner's
     alone. Raises OSError."""
     folder = home / PLUGIN_FOLDER
     own = folder / PLUGIN
-    manifest = json.loads((SHIPPED / PLUGIN / ".claude-plugin" / "plugin.json").read_text("utf-8"))
-    texts = {folder / path.relative_to(SHIPPED): path.read_text("utf-8") for path in SHIPPED.rglob("*") if path.is_file()}
-    texts[own / ".claude-plugin" / "plugin.json"] = _json({**manifest, "version": version})
+    texts = {
+        folder / path.relative_to(SHIPPED): path.read_text("utf-8") for path in SHIPPED.rglob("*") if path.is_file()
+    }
     texts[own / "hooks" / "hooks.json"] = _json({"hooks": {event: [{"hooks": [one]}] for event, one in hooks.items()}})
     texts[own / ".mcp.json"] = _json({"mcpServers": {PLUGIN: dict(server)}})
     for path, text in texts.items():
@@ -59,12 +57,25 @@ def standing_hooks(home: Path) -> dict[str, Handler]:
         return {}
 
 
-def forget(home: Path, claude_dir: Path) -> list[Path]:
-    """Removes the folder and what Claude Code noted of it; gives back the files of Claude Code that were changed."""
+def forget(home: Path, claude_dir: Path, configuration: Path) -> list[Path]:
+    """Removes the folder and what Claude Code noted of it by itself, below its folder and in its configuration; gives back
+    the files of Claude Code that were changed."""
+    noted = (
+        (claude_dir / "plugins" / "known_marketplaces.json", (PLUGIN,)),
+        (claude_dir / "plugins" / "installed_plugins.json", ("plugins", NAME)),
+        (configuration, ("pluginUsage", NAME)),
+        *((configuration, ("skillUsage", f"{PLUGIN}:{skill}")) for skill in _skills()),
+    )
     shutil.rmtree(home / PLUGIN_FOLDER, ignore_errors=True)
     shutil.rmtree(claude_dir / "plugins" / "cache" / PLUGIN, ignore_errors=True)
     shutil.rmtree(claude_dir / "plugins" / "data" / f"{PLUGIN}-{PLUGIN}", ignore_errors=True)
-    return [path for name, member in NOTED if _without(path := claude_dir / "plugins" / name, member)]
+    return list(dict.fromkeys([path for path, member in noted if _without(path, member)]))
+
+
+def _skills() -> list[str]:
+    """Skills and commands, as Claude Code names them behind the plugin's name."""
+    own = SHIPPED / PLUGIN
+    return [*(path.name for path in (own / "skills").iterdir()), *(path.stem for path in (own / "commands").iterdir())]
 
 
 def _without(path: Path, member: tuple[str, ...]) -> bool:
@@ -73,6 +84,8 @@ def _without(path: Path, member: tuple[str, ...]) -> bool:
         if text.get(member) is None:
             return False
         text.remove(member)
+        if len(member) > 1 and text.get(member[:1]) == {} and member[0] != "plugins":
+            text.remove(member[:1])
         install.replace(path, text.text, path.stat().st_mode & 0o777)
         return True
     except (OSError, UnicodeDecodeError, NotJson, NoPlace):
@@ -80,7 +93,9 @@ def _without(path: Path, member: tuple[str, ...]) -> bool:
 
 
 def _put(path: Path, text: str, mode: int) -> None:
-    os.makedirs(path.parent, mode=0o700, exist_ok=True)  # noqa: PTH103 - this one gives every folder the mode
+    for folder in reversed(path.parents):  # `parents=True` would give those in between a mode of its own
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
     install.replace(path, text, mode)
 
 
