@@ -242,7 +242,8 @@ class App(Producer):
         folder = self.home.context.parent
         return Answers(
             self.settings.context.hook, person(self.settings.person, self.home.path), ContextReader(self.home.context),
-            rendered, ToldSessions(folder / "told"), PlainFiles(folder / "plain"), self.gate.admit, clock=self.clock,
+            rendered, ToldSessions(folder / "told"), PlainFiles(folder / "plain"),
+            lambda activities: self.gate.admit(activities), clock=self.clock,
         )  # fmt: skip
 
     def _heard_of(self, payload: bytes, received_ns: int, version: str | None) -> None:
@@ -305,7 +306,7 @@ class App(Producer):
         """Lets the uploader run in the background until `close`."""
         self._tell_recovery()
         self.warehouse.open_for_writing()
-        if not self.answers.is_on:
+        if self.settings.context.hook == "off":
             self.answers.forget()
         self.watch.look()
         self._thread("watch", self.watch.run)
