@@ -31,6 +31,7 @@ from cdesk.capture.transcript import claude_dirs
 from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
+from cdesk.context.cache import ContextReader
 from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.completeness import Completeness
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
+    from cdesk.insight.follow import ContextFollower
+    from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
 
 CONSUMER = "warehouse"
@@ -153,6 +156,11 @@ class Producer:
         """How pressed the queue is by what is in it; nobody is there to make it old."""
         return level_at(replace(depth, oldest_age_s=0.0), self._thresholds())
 
+    @cached_property
+    def told(self) -> ContextReader:
+        """What Claude is told, as it was last made."""
+        return ContextReader(self.home.context)
+
     def depth(self) -> Depth:
         return Reader(self.home.queue, CONSUMER, self.dead).depth(self.clock.now_ns() / 1e9)
 
@@ -171,6 +179,8 @@ class Producer:
             self.dead.close()
         if "refusals" in self.__dict__:
             self.refusals.close()
+        if "told" in self.__dict__:
+            self.told.close()
 
 
 class App(Producer):
@@ -258,7 +268,19 @@ class App(Producer):
         from cdesk.refresh.runner import Runner
         from cdesk.refresh.task import load
 
-        return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident)
+        return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
+
+    @cached_property
+    def contexts(self) -> ContextFollower:
+        """Keeps what Claude is told up to date."""
+        from cdesk.context.cache import ContextCache
+        from cdesk.insight.context import ContextBuilder
+        from cdesk.insight.follow import ContextFollower
+
+        builder = ContextBuilder(self.warehouse, self.settings.consent, clock=self.clock)
+        return ContextFollower(
+            self.warehouse.changes, builder, ContextCache(self.home.context, clock=self.clock), clock=self.clock
+        )
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -331,9 +353,12 @@ class App(Producer):
     def keep_fresh(self) -> None:
         """Lets tasks run in the background until `close`."""
         self.tasks.start()
+        self.contexts.start()
 
     def close(self) -> None:
         self._is_closing.set()
+        if "contexts" in self.__dict__:
+            self.contexts.stop()
         if "tasks" in self.__dict__:
             self.tasks.stop()
         if self._follower is not None:
@@ -361,6 +386,10 @@ class App(Producer):
         self.tasks.run_pending()
         if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
             self.warehouse.compact()
+
+    def _after_task(self, run: Run) -> None:
+        if run.rows and "contexts" in self.__dict__:
+            self.contexts.wake()
 
     def _tell_incident(self, incident: Incident) -> None:
         """As an activity, so that it is seen where all others are."""

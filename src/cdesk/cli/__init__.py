@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "check this machine and say what to do about each finding",
     "import": "read every transcript into the warehouse, now",
     "usage": "tokens and dollars by day, week, month, session, project, model, tool or user",
+    "context": "what Claude is told of a project, and where it is known from",
     "sql": "ask the warehouse in SQL (read-only)",
     "identity": "who did what: link, alias, remove or correct customers, and undo it",
     "scan": "which of your transcripts hold secrets (masked)",

@@ -163,6 +163,12 @@ def _flow(home: Home) -> Iterator[Finding]:
         text = f"{drift['open']:,} kinds of activity left the catalog's shape, {drift['quarantined']:,} rows are set aside."
         yield Finding("note", "drift", text, "`cdesk drift list` shows them; accept or release each.")
     yield from _pressure(queue)
+    contexts = found.get("contexts") or {"contexts": 0}
+    if contexts["contexts"]:
+        text = f"{contexts['contexts']:,} kept, the oldest {show.age(contexts['oldest_age_s'])} old"
+        yield Finding("ok", "context", text)
+    elif activities and found["running"]:
+        yield Finding("note", "context", "none is kept yet.", "`cdesk context` builds one.")
 
 
 def _pressure(queue: dict[str, Any]) -> Iterator[Finding]:

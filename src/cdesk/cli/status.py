@@ -98,6 +98,9 @@ def sentences(status: dict[str, Any]) -> str:
     drift = status.get("drift") or {"open": 0, "quarantined": 0}
     if drift["open"] or drift["quarantined"]:
         lines.append(f"drift       {drift['open']:,} open, {drift['quarantined']:,} rows set aside: `cdesk drift list`")
+    contexts = status.get("contexts") or {"contexts": 0}
+    if contexts["contexts"]:
+        lines.append(f"context     {contexts['contexts']:,} kept, the oldest {show.age(contexts['oldest_age_s'])} old")
     for source in status.get("completeness", ()):
         repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
         lines.append(

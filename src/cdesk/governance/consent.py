@@ -34,13 +34,14 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What may be kept of it; None when nothing may. `key` makes hashes of words useless to others."""
         if activity.source not in self.sources and activity.source != "cdesk":
             return None
-        if self.exclude_projects and self._is_excluded(activity.feature_json.get("project_path")):
+        if self.exclude_projects and self.excludes(activity.feature_json.get("project_path")):
             return None
         if self.text == "keep":
             return activity
         return msgspec.structs.replace(activity, feature_json=self._without_words(activity, key))
 
-    def _is_excluded(self, project: JSON) -> bool:
+    def excludes(self, project: JSON) -> bool:
+        """Whether nothing of this folder may be kept or told."""
         if not isinstance(project, str):
             return False
         patterns = (str(Path(pattern).expanduser()) for pattern in self.exclude_projects)

@@ -67,7 +67,9 @@ class Stopped(CdeskError):
 
 
 class Runner:
-    """The tasks of one warehouse. Opening it makes them and their streams known. Raises WarehouseError."""
+    """The tasks of one warehouse. Opening it makes them and their streams known. Raises WarehouseError.
+
+    on_done: called after every run, by the thread that ran it"""
 
     def __init__(
         self,
@@ -77,11 +79,13 @@ class Runner:
         clock: Clock = SYSTEM_CLOCK,
         cores: int = os.cpu_count() or 1,
         tell: Callable[[Incident], None] = lambda incident: None,
+        on_done: Callable[[Run], None] = lambda run: None,
     ) -> None:
         self._changes = warehouse.changes
         self._at_once = at_once(cores)
         self._clock = clock
         self._tell = tell
+        self._on_done = on_done
         self._history = History(self._changes)
         self._compiled: dict[str, list[Statement]] = {}
         self._moved = threading.Condition()
@@ -239,6 +243,8 @@ class Runner:
             if run is not None and run.rows:
                 self._pass_on(standing)
             self._moved.notify_all()
+        if run is not None:
+            self._on_done(run)
         return run
 
     def _pass_on(self, first: Standing) -> None:

@@ -93,6 +93,13 @@ class DriftStatus(msgspec.Struct, frozen=True):
     quarantined: int
 
 
+class ContextsStatus(msgspec.Struct, frozen=True):
+    """contexts: how many are kept · oldest_age_s: of the one made longest ago; null when there is none"""
+
+    contexts: int
+    oldest_age_s: float | None
+
+
 class Status(msgspec.Struct, frozen=True):
     """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
 
@@ -107,6 +114,7 @@ class Status(msgspec.Struct, frozen=True):
     backfill: BackfillStatus | None = None
     completeness: tuple[SourceStatus, ...] = ()
     drift: DriftStatus | None = None
+    contexts: ContextsStatus | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -125,6 +133,7 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         backfill=None if backfill is None else _backfill(backfill),
         completeness=_completeness(app.completeness.rows() if port is not None else app.completeness.rows(None)),
         drift=DriftStatus(*app.drift.unsettled()),
+        contexts=_contexts(app),
     )
 
 
@@ -134,6 +143,7 @@ def of_producer(producer: Producer) -> Status:
     return Status(
         running=False, pid=None, port=None, home=str(producer.home.path), sample=producer.home.is_sample,
         queue=_queue(producer, depth), warehouse=WarehouseStatus(None), lag_s=round(depth.oldest_age_s, 3),
+        contexts=_contexts(producer),
     )  # fmt: skip
 
 
@@ -155,6 +165,13 @@ def _counted(app: App) -> Counted:
         counts.acknowledged, app.reader.delivered, merged.inserted, merged.updated, merged.unchanged,
         counts.rotations, app.reader.damaged, app.reader.torn, app.relief.shrunk, app.relief.sampled,
     )  # fmt: skip
+
+
+def _contexts(producer: Producer) -> ContextsStatus:
+    kept = producer.told.kept()
+    if kept is None or kept.oldest is None:
+        return ContextsStatus(0, None)
+    return ContextsStatus(kept.contexts, round(max(0.0, producer.clock.now_ns() / 1e9 - kept.oldest), 3))
 
 
 def _recovery(app: App) -> RecoveryStatus:

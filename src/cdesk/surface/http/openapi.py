@@ -24,10 +24,13 @@ from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported, Replayed
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
+from cdesk.context.model import KINDS
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
+from cdesk.surface.context import ContextAnswer
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
 from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, ReplayRequest
 from cdesk.surface.http.drift import Incidents
@@ -187,7 +190,7 @@ _STRUCTS: tuple[type, ...] = (
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, Sessions, Timeline, Projects,
-    IdentityOperation, IdentityRequest, IdentityLine,
+    IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer,
 )  # fmt: skip
 
 
@@ -293,6 +296,13 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
                   JSON: {"oneOf": [_of(GivenActivity), {"type": "array", "items": _of(GivenActivity)}]},
                   NDJSON: WORDS,
               }), is_body_required=False, errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("GET", CONTEXT, "What Claude is told of a project, at once, however old it is.",
+              {200: Body("It, with its sources; the ETag is its version.", {JSON: _of(ContextAnswer)}),
+               304: Body("It says what is known by the ETag.", {})},
+              parameters=(_query("project", WORDS, "Its folder; without one, all projects."),
+                          _query("kind", {"type": "string", "enum": list(KINDS)}, "For whom."),
+                          _query("customer", WORDS, "Whose; this machine's person, where none is named."),
+                          *_IF_NONE_MATCH), errors=(400, *_READS)),
     Operation("GET", "/v1/identity", "Who did what: every operation, undone ones too.",
               {200: Body("In the order in which they were said.",
                          {JSON: {"type": "array", "items": _of(IdentityOperation)}})}),

@@ -30,7 +30,7 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.surface.http import dead_letters, drift, hooks, identity, metrics, openapi, otlp, tasks
+from cdesk.surface.http import context, dead_letters, drift, hooks, identity, metrics, openapi, otlp, tasks
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.page import PageRoutes
@@ -54,6 +54,7 @@ def create(
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
+        *context.routes(app),
         *drift.routes(app),
         *hooks.routes(app),
         *identity.routes(app),
