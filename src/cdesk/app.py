@@ -244,16 +244,15 @@ class App(Producer):
     def answers(self) -> Answers:
         """What Claude is told back by its hooks."""
         from cdesk.capture.answer import Answers
-        from cdesk.context.cache import ContextReader
         from cdesk.context.plain import PlainFiles
         from cdesk.context.text import rendered
         from cdesk.context.told import ToldSessions
 
         folder = self.home.context.parent
         return Answers(
-            self.settings.context.hook, person(self.settings.person, self.home.path), ContextReader(self.home.context),
-            rendered, ToldSessions(folder / "told"), PlainFiles(folder / "plain"),
-            lambda activities: self.gate.admit(activities), clock=self.clock,
+            self.settings.context.hook, person(self.settings.person, self.home.path), self.told, rendered,
+            ToldSessions(folder / "told"), PlainFiles(folder / "plain"), lambda facts: self.gate.admit(facts),
+            clock=self.clock,
         )  # fmt: skip
 
     def _heard_of(self, payload: bytes, received_ns: int, version: str | None) -> None:
@@ -328,13 +327,11 @@ class App(Producer):
         """Lets the uploader run in the background until `close`."""
         self._tell_recovery()
         self.warehouse.open_for_writing()
-        if self.settings.context.hook == "off":
-            self.answers.forget()
         self.watch.look()
         self._thread("watch", self.watch.run)
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
-        self._thread("spool", lambda: self.spool.run(_tell_queue_error, self.uploader.wake))
+        self._thread("spool", self._follow_spool)
 
     @property
     def killed(self) -> Owner | None:
@@ -408,6 +405,15 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("error", "incident_untold", task=incident.task, error=str(error))
+
+    def _follow_spool(self) -> None:
+        """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
+        try:
+            self.spool.drain()
+            self.answers.forget()
+        except (QueueError, OSError) as error:
+            observe.event("warning", "plain_contexts_stay", error=str(error))
+        self.spool.run(_tell_queue_error, self.uploader.wake)
 
     def _settle_identity(self) -> None:
         """What a process that died left half rewritten."""
