@@ -146,6 +146,21 @@ def test_a_file_that_is_damaged_under_a_reader_is_nothing_to_it(cache: ContextCa
     assert reader.read(KEY) == context()
 
 
+def test_what_a_reader_holds_is_never_old(cache: ContextCache, path: Path) -> None:
+    """Whether it read the same before, something newer or of a file that is another one now."""
+    reader = ContextReader(path)
+    for round_ in range(3):
+        cache.keep([context(ContextKey("ada", f"/{n}"), f"{round_} {n}", version=f"v{round_} {n}") for n in range(150)])
+        for _ in range(2):
+            for number in range(150):
+                found = reader.read(ContextKey("ada", f"/{number}"))
+                assert found is not None and found.statements[0].text == f"{round_} {number}"
+    path.unlink()
+    cache.keep([context(ContextKey("ada", "/1"), "anew", version="v2 1")])
+    found = reader.read(ContextKey("ada", "/1"))
+    assert found is not None and found.statements[0].text == "anew"
+
+
 def test_odd_names_are_names(cache: ContextCache, path: Path) -> None:
     """Whatever a folder or a person is called; what is no text at all is nothing."""
     reader = ContextReader(path)
