@@ -28,8 +28,9 @@ def statement(text: str, section: str = "failure", score: float = 1.0) -> Statem
 
 
 BUILD = statement('"make build" failed 3 times; "npm ci" mended it.')
+FLAKY = statement('"pytest -k pay" fails now and then.', "insight")
 PAIR = statement('"api.py" and "test_api.py" change together.', "file")
-SPEND = statement("$3.20 were spent here today.", "usage")
+SPEND = statement("$3.20 were spent here today.", "insight")
 
 
 class Room:
@@ -100,20 +101,32 @@ def test_a_session_begins_with_all_of_it_and_is_told_once(room: Room) -> None:
 def test_a_prompt_is_told_only_what_is_new(room: Room) -> None:
     """Once."""
     room.starts()
-    flaky = statement('"pytest -k pay" fails now and then.')
-    room.holds("v2", BUILD, PAIR, flaky)
+    room.holds("v2", BUILD, PAIR, FLAKY)
     told = room.asks()
-    assert flaky.text in told and BUILD.text not in told
+    assert FLAKY.text in told and BUILD.text not in told
     assert room.asks() == ""
+
+
+def test_what_a_session_sees_happen_is_no_news_to_it(room: Room) -> None:
+    """It is told when the session is taken up again, after others worked there."""
+    room.starts()
+    new = [
+        statement(f"new {section}", section) for section in ("failure", "file", "session", "thread", "usage", "query")
+    ]
+    room.holds("v2", BUILD, PAIR, *new)
+    assert room.asks() == ""
+    room.holds("v3", BUILD, PAIR, *new, FLAKY)
+    told = room.starts("resume")
+    assert all(one.text in told for one in (*new, FLAKY)) and BUILD.text not in told
 
 
 def test_a_figure_that_moves_is_no_news(room: Room) -> None:
     """What was spent grows with every prompt."""
     room.holds("v2", BUILD, SPEND)
     room.starts()
-    room.holds("v3", BUILD, statement("$4.75 were spent here today.", "usage"))
+    room.holds("v3", BUILD, statement("$4.75 were spent here today.", "insight"))
     assert room.asks() == ""
-    room.holds("v4", BUILD, statement("$4.75 were spent here today, twice the usual.", "usage"))
+    room.holds("v4", BUILD, statement("$4.75 were spent here today, twice the usual.", "insight"))
     assert "twice the usual" in room.asks()
 
 
@@ -128,10 +141,9 @@ def test_a_session_taken_up_again_is_told_what_is_new(room: Room) -> None:
     """What it was told stands in its conversation; of one we know nothing of, nothing is assumed."""
     assert BUILD.text in room.starts("resume")
     assert room.starts("resume") == ""
-    flaky = statement('"pytest -k pay" fails now and then.')
-    room.holds("v2", BUILD, PAIR, flaky)
+    room.holds("v2", BUILD, PAIR, FLAKY)
     told = room.starts("resume")
-    assert flaky.text in told and BUILD.text not in told
+    assert FLAKY.text in told and BUILD.text not in told
 
 
 def test_a_context_that_comes_later_is_told_whole_with_the_next_prompt(room: Room) -> None:
@@ -152,7 +164,7 @@ def test_a_stale_context_is_told_at_once_and_asked_for(room: Room) -> None:
 def test_the_project_is_where_the_session_began(room: Room) -> None:
     """Whatever folder it went to since."""
     room.starts()
-    room.holds("v2", statement("news"))
+    room.holds("v2", statement("news", "insight"))
     assert "news" in room.asks(cwd="/work/shop/deep/down")
 
 
@@ -166,7 +178,7 @@ def test_who_does_not_prove_itself_hears_nothing(room: Room) -> None:
 def test_a_known_session_needs_no_more_proof(room: Room) -> None:
     """Its HTTP hooks have none; its id is nobody else's."""
     room.starts()
-    room.holds("v2", statement("news"))
+    room.holds("v2", statement("news", "insight"))
     assert "news" in room.asks(is_proven=False)
 
 
@@ -228,7 +240,9 @@ def test_what_was_kept_before_it_was_switched_off_goes(room: Room, tmp_path: Pat
 def test_it_is_never_longer_than_it_may_be(tmp_path: Path, amount: Amount) -> None:
     """The best statements; news get a third of it. What found no room was not told, and comes as news."""
     room = Room(tmp_path, amount)
-    many = tuple(statement(f'"{letter * 60}" failed and was mended by "{letter * 90}".') for letter in LETTERS)
+    many = tuple(
+        statement(f'"{letter * 60}" failed and was mended by "{letter * 90}".', "insight") for letter in LETTERS
+    )
     room.holds("v1", *many)
     whole = room.starts()
     assert 0.8 * CHARACTERS_MAX[amount] < len(whole) <= CHARACTERS_MAX[amount] < 10_000
@@ -250,7 +264,7 @@ def test_lone_surrogates_and_controls_are_valid_json_or_nothing(room: Room) -> N
 def test_a_subagents_prompt_is_left_alone(room: Room) -> None:
     """It does not speak for the session."""
     room.starts()
-    room.holds("v2", statement("news"))
+    room.holds("v2", statement("news", "insight"))
     assert room.asks(agent_id="a1") == ""
 
 
@@ -298,17 +312,18 @@ def test_a_beginning_that_was_kept_on_disk_counts(room: Room) -> None:
     assert (fact["channel"], fact["context_version"], fact["session_id"]) == ("file", "v1", SESSION)
     assert str(fact["text"]).startswith("No cdesk service answers now; what follows was put together 1 hour ago.\n")
     assert [one["text"] for one in _objects(fact["statements"])] == [BUILD.text, PAIR.text]
-    room.holds("v2", BUILD, PAIR, statement("news"))
+    room.holds("v2", BUILD, PAIR, statement("news", "insight"))
     told = room.asks()
     assert "news" in told and BUILD.text not in told
 
 
 def test_a_beginning_that_was_given_another_version_is_known_by_its_version(room: Room) -> None:
-    """What it said can no longer be seen; it is told what holds now."""
+    """What it said can no longer be seen; insights that hold now are told with the next prompt."""
+    room.holds("v1", BUILD, FLAKY)
     kept = json.dumps({"hook_event_name": "SessionStart", "session_id": SESSION, "cwd": "/work/shop"}).encode()
     room.answers.heard_of(kept, room.now_ns, "v0")
     assert room.recorded[-1].feature_json["context_version"] == "v0" and "text" not in room.recorded[-1].feature_json
-    assert BUILD.text in room.asks()
+    assert FLAKY.text in room.asks()
 
 
 def test_a_beginning_kept_without_a_context_is_told_with_the_next_prompt(room: Room) -> None:

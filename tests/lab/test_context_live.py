@@ -28,7 +28,7 @@ from pathlib import Path
 from cdesk.context.cache import ContextCache
 from cdesk.context.model import Context, ContextKey, Statement
 home, project, version, *texts = sys.argv[1:]
-statements = tuple(Statement(text, "failure", ("atom:a1",), "it recurs", 1.0) for text in texts)
+statements = tuple(Statement(text, "insight", ("atom:a1",), "it recurs", 1.0) for text in texts)
 key = ContextKey("ada@example.org", project)
 cache = ContextCache(Path(home) / "context" / "cache.sqlite")
 cache.keep([Context(key, statements, time.time(), None, version)])

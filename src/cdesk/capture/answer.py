@@ -2,7 +2,8 @@
 
     SessionStart startup, clear, fork, compact    all of it: this conversation holds none of it, or no longer
     SessionStart resume                           what is new: it is all there still; all of it when we know of nothing
-    UserPromptSubmit                              what is new since this session was told last; mostly nothing
+    UserPromptSubmit                              insights that are new since this session was told; mostly nothing.
+                                                  Failures, files and sums of the last minutes are mostly its own
 
     brief   about 1,500 characters, the best statements; with a prompt a third of it
     full    up to 9,500 (Claude Code puts aside what is over 10,000); with a prompt a third of it
@@ -34,6 +35,8 @@ Amount = Literal["off", "brief", "full"]
 
 CHARACTERS_MAX: dict[Amount, int] = {"off": 0, "brief": 1_500, "full": 9_500}
 NEWS_SHARE = 3
+NEWS = frozenset({"insight"})
+"""Sections that are told with a prompt. A session sees the rest of what is new happen."""
 PATIENCE_S = 0.25
 """The command hook waits 0.3 s and an HTTP hook 0.5 s; then nobody hears the answer."""
 EVENTS = (b'"SessionStart"', b'"UserPromptSubmit"', b'"SessionEnd"')
@@ -178,8 +181,9 @@ class Answers:
         session = told.session_id or ""
         if context.version == before.version:
             return b""
-        news = tuple(statement for statement in context.statements if not before.knows(statement))
-        is_whole = not before.marks
+        is_whole = not before.version
+        is_any = is_whole or isinstance(told, SessionStart)
+        news = tuple(one for one in context.statements if (is_any or one.section in NEWS) and not before.knows(one))
         characters = CHARACTERS_MAX[self._amount] // (1 if is_whole else NEWS_SHARE)
         given = self._cut(context, news, characters, is_whole=is_whole)
         if not given.shown:
