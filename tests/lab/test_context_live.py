@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +17,51 @@ from tests.journeys.cdesk import Cdesk
 from tests.lab.claude import BINARY, NEEDED, Session, connected, settled
 
 import cdesk as package
+from cdesk.activity.catalog import CATALOG
 from cdesk.capture.install import PLUGIN_FOLDER
 
 pytestmark = NEEDED
 
-FIRST = '"make build" failed 3 times here and "npm ci" mended it.'
-NEWS = '"pytest -k pay" fails every other time.'
-KEEP = """
-import sys, time
+FIRST = "ld: cannot find -lshop"
+NEWS = "The tests of pay need a database"
+TELL = """
+import json, subprocess, sys, time
 from pathlib import Path
-from cdesk.context.cache import ContextCache
-from cdesk.context.model import Context, ContextKey, Statement
-home, project, version, *texts = sys.argv[1:]
-statements = tuple(Statement(text, "insight", ("atom:a1",), "it recurs", 1.0) for text in texts)
+from cdesk.context.cache import ContextReader
+from cdesk.context.model import ContextKey
+home, project, text, told = sys.argv[1:]
+subprocess.run([sys.executable, "-m", "cdesk", "emit"], input=told.encode(), check=True, env={**__import__("os").environ, "CDESK_HOME": home})
+reader = ContextReader(Path(home) / "context" / "cache.sqlite")
 key = ContextKey("ada@example.org", project)
-cache = ContextCache(Path(home) / "context" / "cache.sqlite")
-cache.keep([Context(key, statements, time.time(), None, version)])
-cache.close()
+deadline = time.monotonic() + 20
+while text not in str(reader.read(key)):
+    assert time.monotonic() < deadline, "it is not in the context"
+    reader.want(key)
+    time.sleep(0.02)
 """
-"""A process of its own, so that a turn of Claude Code can run it."""
+"""Tells cdesk something and waits until it is in the context; a process of its own, so that Claude Code can run it."""
 
 WAYS = {"plain": (), "plugin": ("--plugin",)}
 
 
 @pytest.fixture
 def known(cdesk: Cdesk, tmp_path: Path) -> Cdesk:
-    """A home that knows something of the project the lab will play in."""
+    """A service that knows of a failure in the project the lab will play in."""
     cdesk.home.mkdir(mode=0o700)
     (cdesk.home / "config.toml").write_text('[person]\ncustomer = "ada@example.org"\n')
-    subprocess.run(keep(cdesk, tmp_path, "v1", FIRST), check=True, env=environment())
+    cdesk.up()
+    failure = {"tool_name": "Bash", "tool_use_id": "t", "success": False, "error": FIRST}
+    subprocess.run(tell(cdesk, tmp_path, FIRST, "tool_called", failure), check=True, env=environment())
     return cdesk
 
 
-def keep(cdesk: Cdesk, tmp_path: Path, version: str, *texts: str) -> list[str]:
+def tell(cdesk: Cdesk, tmp_path: Path, text: str, activity: str, features: dict[str, Any]) -> list[str]:
     project = str((tmp_path / "lab" / "project").resolve())
-    return [sys.executable, "-c", KEEP, str(cdesk.home), project, version, *texts]
+    told = {
+        "activity": activity, "ts": datetime.now(UTC).isoformat(), "customer": "ada@example.org", "activity_id": text,
+        "feature_json": {**features, "project_path": project},
+    }  # fmt: skip
+    return [sys.executable, "-c", TELL, str(cdesk.home), project, text, json.dumps(told)]
 
 
 def environment() -> dict[str, str]:
@@ -90,11 +101,12 @@ def heard(session: Session, text: str) -> list[int]:
     return [sum(one.count(text) for one in system_texts(request)) for request in session.requests]
 
 
+@pytest.mark.skipif("insight_recorded" not in CATALOG, reason="needs insights that people record")
 @pytest.mark.parametrize("way", WAYS)
 def test_claude_is_told_when_it_begins_and_what_is_new_with_a_prompt(known: Cdesk, tmp_path: Path, way: str) -> None:
     """Each once, before the first answer; and what it was told stands in the record to the letter."""
-    known.up()
-    news = scenario(tmp_path, keep(known, tmp_path, "v2", FIRST, NEWS), run(3))
+    insight = {"subject": "tests", "metric": "needs", "statement": NEWS, "confidence": 0.9, "author": "person"}
+    news = scenario(tmp_path, tell(known, tmp_path, NEWS, "insight_recorded", insight), run(3))
     session = Session(tmp_path / "lab", news, connected(known, *WAYS[way]))
     assert session.exit_statuses == [0] and session.stderr == ""
     assert set(heard(session, FIRST)) == {1}, "in every request of the conversation, once"
@@ -113,7 +125,6 @@ def test_claude_is_told_when_it_begins_and_what_is_new_with_a_prompt(known: Cdes
 
 def test_a_session_taken_up_again_is_not_told_twice(known: Cdesk, tmp_path: Path) -> None:
     """Its conversation holds it."""
-    known.up()
     name = "00903cac-6cd7-4e0b-9c05-1336fab23028"
     runs = (run(1, "--session-id", name), run(1, "--resume", name))
     session = Session(tmp_path / "lab", scenario(tmp_path, ["true"], *runs), connected(known))
@@ -124,7 +135,7 @@ def test_a_session_taken_up_again_is_not_told_twice(known: Cdesk, tmp_path: Path
 @pytest.mark.parametrize("state", ["killed", "hung", "absent"])
 def test_without_an_answer_claude_is_told_what_was_kept(known: Cdesk, tmp_path: Path, way: str, state: str) -> None:
     """With its age; exit code, output and standard error are those of a session without us. The record comes later."""
-    pid = known.up()["pid"]
+    pid = known.json("status")["pid"]
     settings = connected(known, *WAYS[way])
     plain = scenario(tmp_path, ["true"], run(2))
     before = Session(tmp_path / "lab", plain, settings)  # leaves the plain file
@@ -149,7 +160,7 @@ def test_without_an_answer_claude_is_told_what_was_kept(known: Cdesk, tmp_path: 
     known.text("import", "--claude-dir", str(session.claude_dir))
     settled(known)
     rows = known.rows("SELECT feature_json.channel::VARCHAR, feature_json.text::VARCHAR FROM CLAUDE_STREAM_V2 "
-                      "WHERE activity = 'context_hydrated' ORDER BY 1")  # fmt: skip
+                      "WHERE activity = 'context_hydrated' AND feature_json.hook_event::VARCHAR = 'SessionStart' ORDER BY 1")  # fmt: skip
     assert [channel for channel, _ in rows] == ["file", "service"]
     assert heard(session, rows[0][1])[-1] == 1, "the record says what it heard, to the letter"
 
@@ -157,6 +168,7 @@ def test_without_an_answer_claude_is_told_what_was_kept(known: Cdesk, tmp_path: 
 @pytest.mark.parametrize("way", WAYS)
 def test_off_tells_nothing(known: Cdesk, tmp_path: Path, way: str) -> None:
     """And Claude does what it does without us."""
+    known.down()
     (known.home / "config.toml").write_text('[person]\ncustomer = "ada@example.org"\n[context]\nhook = "off"\n')
     known.up()
     session = Session(tmp_path / "lab", scenario(tmp_path, ["true"], run(2)), connected(known, *WAYS[way]))
@@ -187,7 +199,6 @@ def test_the_plugin_is_valid(known: Cdesk, tmp_path: Path) -> None:
 
 def test_the_plugin_brings_everything_once(known: Cdesk, tmp_path: Path) -> None:
     """Skill, commands, server and hooks; each tool call and each session is one row."""
-    known.up()
     session = Session(tmp_path / "lab", scenario(tmp_path, ["true"], run(1)), connected(known, "--plugin"))
     begun = next(message for message in session.stream if message.get("subtype") == "init")
     assert [one["source"] for one in begun["plugins"] if one["name"] == "cdesk"] == ["cdesk@cdesk"]
