@@ -19,6 +19,7 @@ from tests.lab.claude import BINARY, NEEDED, Session, connected, settled
 import cdesk as package
 from cdesk.activity.catalog import CATALOG
 from cdesk.capture.install import PLUGIN_FOLDER
+from cdesk.cli import COMMANDS
 
 pytestmark = NEEDED
 
@@ -71,13 +72,17 @@ def environment() -> dict[str, str]:
 def scenario(tmp_path: Path, command: list[str], *runs: dict[str, Any]) -> Path:
     """The first turn runs the command; every other one is a word."""
     path = tmp_path / "scenario.json"
-    line = f"PYTHONPATH={shlex.quote(environment()['PYTHONPATH'])} {shlex.join(command)}"
     turns = [
-        {"content": [{"type": "tool_use", "name": "Bash", "input": {"command": line, "description": "Look"}}]},
+        {
+            "content": [
+                {"type": "tool_use", "name": "Bash", "input": {"command": shlex.join(command), "description": "Look"}}
+            ]
+        },
         *({"content": [{"type": "text", "text": f"Word {number}."}]} for number in range(6)),
     ]
+    session = {"runs": list(runs), "env": {"PYTHONPATH": environment()["PYTHONPATH"]}}
     script = {"match": {"has_tools": True}, "turns": turns}
-    path.write_text(json.dumps({"scripts": {"main": script}, "session": {"runs": list(runs)}}))
+    path.write_text(json.dumps({"scripts": {"main": script}, "session": session}))
     return path
 
 
@@ -178,10 +183,10 @@ def test_off_tells_nothing(known: Cdesk, tmp_path: Path, way: str) -> None:
 # -- the plugin ----------------------------------------------------------------------------------------------------
 
 
-def claude(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def claude(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
     bare = {"PATH": os.environ["PATH"], "HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / ".claude"),
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}  # fmt: skip
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", **more}  # fmt: skip
     return subprocess.run(
         [BINARY, *arguments], env=bare, cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
@@ -204,6 +209,9 @@ def test_the_plugin_brings_everything_once(known: Cdesk, tmp_path: Path) -> None
     assert [one["source"] for one in begun["plugins"] if one["name"] == "cdesk"] == ["cdesk@cdesk"]
     assert {"cdesk:status", "cdesk:usage", "cdesk:context", "cdesk:cdesk-memory"} <= set(begun["slash_commands"])
     assert [one["name"] for one in begun["mcp_servers"]] == ["plugin:cdesk:cdesk"]
+    if "mcp" in COMMANDS:
+        names = {tool["name"] for tool in session.requests[0]["tools"]}
+        assert {f"mcp__plugin_cdesk_cdesk__{tool}" for tool in ("get_context", "record_insight", "explain")} <= names
     settled(known)
     told = known.rows("SELECT activity, count(*) FROM CLAUDE_STREAM_V2 WHERE list_contains(string_split(_source, ','), 'hook') "
                       "AND activity IN ('session_started', 'user_asked', 'tool_called') GROUP BY 1 ORDER BY 1")  # fmt: skip
@@ -224,3 +232,19 @@ def test_disconnecting_the_plugin_leaves_no_trace(known: Cdesk, tmp_path: Path) 
     assert not (known.home / PLUGIN_FOLDER).exists()
     listed = claude(tmp_path / "lab" / "home", "plugin", "list")
     assert listed.returncode == 0 and "cdesk" not in listed.stdout, listed.stdout
+
+
+@pytest.mark.skipif("mcp" not in COMMANDS, reason="needs the MCP server")
+@pytest.mark.parametrize("way", WAYS)
+def test_claude_code_connects_to_the_server(known: Cdesk, tmp_path: Path, way: str) -> None:
+    """It starts it from the entry that connecting wrote."""
+    connected(known, *WAYS[way])
+    seen = claude(
+        tmp_path / "judge",
+        "mcp",
+        "list",
+        CLAUDE_CONFIG_DIR=str(known.claude_dir),
+        PYTHONPATH=environment()["PYTHONPATH"],
+    )
+    (line,) = [line for line in seen.stdout.splitlines() if "cdesk" in line]
+    assert line.startswith("plugin:cdesk:cdesk: " if way == "plugin" else "cdesk: ") and "Connected" in line
