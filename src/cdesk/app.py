@@ -52,6 +52,7 @@ from cdesk.upload.uploader import Uploader
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 if TYPE_CHECKING:
+    from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
@@ -244,7 +245,28 @@ class App(Producer):
         """What command hooks kept while nobody answered."""
         from cdesk.capture.spool import Spool
 
-        return Spool(self.home.path / "spool", lambda: self.hooks, self.dead, clock=self.clock)
+        return Spool(self.home.path / "spool", lambda: self.hooks, self.dead, self._heard_of, clock=self.clock)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What Claude is told back by its hooks."""
+        from cdesk.capture.answer import Answers
+        from cdesk.context.plain import PlainFiles
+        from cdesk.context.text import rendered
+        from cdesk.context.told import ToldSessions
+
+        folder = self.home.context.parent
+        return Answers(
+            self.settings.context.hook, person(self.settings.person, self.home.path), self.told, rendered,
+            ToldSessions(folder / "told"), PlainFiles(folder / "plain"), lambda facts: self.gate.admit(facts),
+            clock=self.clock,
+        )  # fmt: skip
+
+    def _heard_of(self, payload: bytes, received_ns: int, version: str | None) -> None:
+        try:
+            self.answers.heard_of(payload, received_ns, version)
+        except OSError as error:
+            observe.event("warning", "given_context_untold", error=str(error))
 
     @cached_property
     def tasks(self) -> Runner:
@@ -316,7 +338,7 @@ class App(Producer):
         self._thread("watch", self.watch.run)
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
-        self._thread("spool", lambda: self.spool.run(_tell_queue_error, self.uploader.wake))
+        self._thread("spool", self._follow_spool)
 
     @property
     def killed(self) -> Owner | None:
@@ -391,6 +413,15 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("error", "incident_untold", task=incident.task, error=str(error))
+
+    def _follow_spool(self) -> None:
+        """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
+        try:
+            self.spool.drain()
+            self.answers.forget()
+        except (QueueError, OSError) as error:
+            observe.event("warning", "plain_contexts_stay", error=str(error))
+        self.spool.run(_tell_queue_error, self.uploader.wake)
 
     def _settle_identity(self) -> None:
         """What a process that died left half rewritten."""

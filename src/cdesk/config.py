@@ -9,6 +9,7 @@
                bytes = [536870912, 1073741824, 1717986918]    events = [1000000, 2000000, 4000000]
                age_s = [300, 3600, 21600]    falls_at = 0.7    calm_s = 10
                text_characters_max = 1000    keep_one_in = [10, 100]
+    [context]  hook = "off", "brief" or "full"
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
     [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
 
@@ -83,11 +84,18 @@ class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pressure: PressureSettings = PressureSettings()
 
 
+class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """hook: how much of its context Claude is told when a session starts, and of what is new, with a prompt"""
+
+    hook: Literal["off", "brief", "full"] = "brief"
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonSettings = PersonSettings()
     claude: ClaudeSettings = ClaudeSettings()
     service: ServiceSettings = ServiceSettings()
     queue: QueueSettings = QueueSettings()
+    context: ContextSettings = ContextSettings()
     consent: Consent = Consent()
     drift: DriftPolicy = DriftPolicy()
 

@@ -1,4 +1,5 @@
-"""Whatever is wrong with cdesk, the command hook ends well, says nothing, soon; and what it writes holds no secret."""
+"""Whatever is wrong with cdesk, the command hook ends well, soon, and says nothing; what it writes holds no secret. It says
+what the service answers, or what was kept for this folder, and only what Claude Code can read."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,8 +25,10 @@ from tests.capture.hook_recordings import PERSON, SCENARIOS, calls
 from tests.shared_data import shared_data
 
 from cdesk.capture import hook_command, install
+from cdesk.capture.answer import UNSERVED
 from cdesk.capture.hook import interpret
 from cdesk.capture.hook_command import ALLOWED, bare
+from cdesk.context.plain import PlainFiles
 from cdesk.queue.refusals import Refusals
 
 PAYLOAD = {
@@ -47,11 +51,17 @@ def home(tmp_path: Path) -> Path:
 def run(home: Path, stdin: bytes = json.dumps(PAYLOAD).encode()) -> float:
     """Runs the installed command line as Claude Code does; how long it took. It must end well and say nothing."""
     started = time.monotonic()
+    assert said(home, stdin) == b""
+    return time.monotonic() - started
+
+
+def said(home: Path, stdin: bytes = json.dumps(PAYLOAD).encode()) -> bytes:
+    """What it prints. It must end well."""
     done = subprocess.run(
         ["sh", "-c", install.command_line(home)], input=stdin, capture_output=True, timeout=20, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    return time.monotonic() - started
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout
 
 
 def kept(home: Path) -> list[dict[str, Any]]:
@@ -253,6 +263,107 @@ def test_it_works_from_its_source_as_well(tmp_path: Path) -> None:
     program = [sys.executable, "-I", "-S", str(tmp_path / "hook" / "claude_code.py")]
     subprocess.run(program, input=json.dumps(PAYLOAD).encode(), check=True)
     assert kept(tmp_path)[0]["payload"] == PAYLOAD
+
+
+# -- what it says --------------------------------------------------------------------------------------------------
+
+TOLD = '{"hookSpecificOutput":{"hookEventName":"SessionStart","additionalContext":"Über „shop“ 😀"}}'.encode()
+BEGUN = {"hook_event_name": "SessionStart", "session_id": "s-1", "cwd": "/work/a shop/ü", "source": "startup"}
+HOUR_NS = 3_600 * 10**9
+
+
+def answer(body: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def test_it_says_what_the_service_answers(home: Path) -> None:
+    """Byte for byte; and shows that it may hear it."""
+    requests: list[bytes] = []
+    token = install.answer_token(home)
+    with service(home, answer(TOLD), requests):
+        assert said(home) == TOLD
+    assert f"\r\nX-Cdesk-Answer: {token}\r\n".encode() in requests[0] and kept(home) == []
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"{}", b"hello", TOLD[:-1], TOLD[1:], b'{"decision":"block","reason":"no"}', b'{"continue":false}',
+    TOLD[:-3] + b"x" * hook_command.ANSWER_BYTES_MAX + b'"}}',
+], ids=["nothing", "empty", "words", "cut", "beheaded", "a block", "a stop", "too much"])  # fmt: skip
+def test_what_is_not_a_context_is_not_said(home: Path, body: bytes) -> None:
+    """Whoever answers on that port, Claude is neither stopped nor confused; the payload is taken all the same."""
+    with service(home, answer(body), []):
+        assert said(home) == b""
+    assert kept(home) == []
+
+
+@pytest.mark.parametrize("reply", [
+    answer(TOLD, b"503 No"), answer(TOLD)[:-5], answer(TOLD).replace(b"Content-Length", b"Content-Size"),
+    answer(TOLD).replace(b"Content-Length: ", b"Content-Length: -"), b"HTTP/1.1 200 OK\r\n",
+], ids=["refused", "cut", "no length", "a negative length", "half a head"])  # fmt: skip
+def test_half_an_answer_is_not_said(home: Path, reply: bytes) -> None:
+    """Nothing is better than a part."""
+    with service(home, reply, []):
+        assert said(home) == b""
+
+
+def keep_plain(home: Path, age_ns: int, project: str = str(BEGUN["cwd"])) -> None:
+    text = UNSERVED + 'Known here: "make" fails @AGE@.'
+    output = {"hookSpecificOutput": {"hookEventName": "SessionStart", "additionalContext": text}}
+    built_at = (time.time_ns() - age_ns) / 1e9
+    PlainFiles(home / "context" / "plain").keep(project, "v7-a_b", built_at, msgspec.json.encode(output))
+
+
+@pytest.mark.parametrize(("age_ns", "told"), [
+    (0, "less than a minute"), (90 * 10**9, "1 minute"), (5 * HOUR_NS, "5 hours"), (50 * HOUR_NS, "2 days"),
+    (-HOUR_NS, "less than a minute"),
+])  # fmt: skip
+def test_without_a_service_it_says_what_was_kept_for_this_folder(home: Path, age_ns: int, told: str) -> None:
+    """With its age; and keeps which version it said, so that the service knows it later."""
+    keep_plain(home, age_ns)
+    given = json.loads(said(home, msgspec.json.encode(BEGUN)))["hookSpecificOutput"]["additionalContext"]
+    assert given == UNSERVED.replace("@AGE@", told) + 'Known here: "make" fails @AGE@.'
+    (record,) = kept(home)
+    assert record["context"] == "v7-a_b" and record["payload"] == BEGUN
+
+
+@pytest.mark.parametrize("payload", [
+    {**BEGUN, "source": "resume"}, {**BEGUN, "cwd": "/work/a-shop/ü"}, {**BEGUN, "cwd": "/elsewhere"},
+    {**BEGUN, "cwd": ""}, {**BEGUN, "hook_event_name": "UserPromptSubmit"}, {**BEGUN, "hook_event_name": "SessionEnd"},
+])  # fmt: skip
+def test_what_was_kept_is_said_only_to_a_new_conversation_in_this_folder(home: Path, payload: dict[str, Any]) -> None:
+    """One that is taken up again may hold it; a folder whose name only looks alike is another."""
+    keep_plain(home, HOUR_NS)
+    assert said(home, msgspec.json.encode(payload)) == b""
+    assert all("context" not in record for record in kept(home))
+
+
+def test_what_was_kept_long_ago_is_not_said(home: Path) -> None:
+    """After a week it says more about then than about now."""
+    keep_plain(home, 8 * 24 * HOUR_NS)
+    assert said(home, msgspec.json.encode(BEGUN)) == b""
+
+
+@pytest.mark.parametrize("damage", [b"", b"\n\n\n\n", b"\x00" * 100, b'"/work/a shop/\xc3\xbc"\nv7\nsoon\n{}\n'])
+def test_a_damaged_plain_file_is_not_said(home: Path, damage: bytes) -> None:
+    """The facts are kept all the same."""
+    keep_plain(home, HOUR_NS)
+    (path,) = (home / "context" / "plain").iterdir()
+    path.write_bytes(damage)
+    assert said(home, msgspec.json.encode(BEGUN)) == b"" and len(kept(home)) == 1
+
+
+def test_what_cannot_be_recorded_is_not_said(home: Path) -> None:
+    """Nobody would know later what Claude was told."""
+    keep_plain(home, HOUR_NS)
+    (home / "spool").write_text("a file")
+    assert said(home, msgspec.json.encode(BEGUN)) == b""
+
+
+def test_a_long_folder_is_found_by_the_end_of_its_name(home: Path) -> None:
+    """A file name has 255 bytes."""
+    long = "/work/" + "ä/b" * 300
+    keep_plain(home, HOUR_NS, long)
+    assert b"1 hour ago" in said(home, msgspec.json.encode({**BEGUN, "cwd": long}))
 
 
 # -- what it keeps -------------------------------------------------------------------------------------------------

@@ -127,3 +127,65 @@ def test_a_hooks_facts_reach_the_warehouse_without_a_service(cdesk: Cdesk, with_
         ["session_started", "hook", "s-1"]
     ]
     assert list((cdesk.home / "spool").iterdir()) == []
+
+
+# -- the MCP server and the plugin ---------------------------------------------------------------------------------
+
+
+def everything(cdesk: Cdesk) -> dict[str, bytes]:
+    """Every file of Claude Code's, but for backups."""
+    return {
+        str(path.relative_to(cdesk.claude_dir)): path.read_bytes()
+        for path in sorted(cdesk.claude_dir.rglob("*")) if path.is_file() and ".before-cdesk-" not in path.name
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [(), ("--plugin",), ("--command-hooks",), ("--plugin", "--command-hooks")])
+def test_what_connect_brought_goes_with_disconnect(cdesk: Cdesk, with_claude: str, options: tuple[str, ...]) -> None:
+    """Hooks and server stand in one place or the other; both differences are shown, and both files kept a backup of."""
+    settings(cdesk).write_text(THEIRS)
+    (cdesk.claude_dir / ".claude.json").write_text('{"userID": "u", "mcpServers": {"theirs": {"command": "x"}}}')
+    before = everything(cdesk)
+    done = cdesk.run("connect", "--yes", *options, PATH=with_claude)
+    assert done.returncode == 0, done.stderr.decode()
+    found = json.loads(settings(cdesk).read_text())
+    servers = json.loads((cdesk.claude_dir / ".claude.json").read_text())["mcpServers"]
+    is_plugin = "--plugin" in options
+    assert ("hooks" in found, "cdesk" in servers, "enabledPlugins" in found) == (
+        not is_plugin,
+        not is_plugin,
+        is_plugin,
+    )
+    assert (cdesk.home / "plugin").exists() == is_plugin
+    assert len(list(cdesk.claude_dir.glob("*.before-cdesk-*"))) == (1 if is_plugin else 2)
+    assert "nothing to change" in cdesk.run("connect", "--yes", *options, PATH=with_claude).stdout.decode()
+    assert cdesk.run("disconnect", "--yes").returncode == 0
+    assert everything(cdesk) == before and not (cdesk.home / "plugin").exists()
+
+
+def test_plain_and_plugin_take_each_others_place(cdesk: Cdesk, with_claude: str) -> None:
+    """Never both at once: each event is told once."""
+    for options, is_plugin in (((), False), (("--plugin",), True), ((), False)):
+        done = cdesk.run("connect", "--yes", *options, PATH=with_claude)
+        assert done.returncode == 0, done.stderr.decode()
+        found = json.loads(settings(cdesk).read_text())
+        configuration = cdesk.claude_dir / ".claude.json"
+        has_server = configuration.exists() and "mcpServers" in json.loads(configuration.read_text())
+        assert ("hooks" in found, has_server, "enabledPlugins" in found) == (not is_plugin, not is_plugin, is_plugin)
+        assert (cdesk.home / "plugin").exists() == is_plugin
+    assert cdesk.run("disconnect", "--yes").returncode == 0
+    assert everything(cdesk) == {}
+
+
+def test_the_plugin_is_the_persons_not_a_projects(cdesk: Cdesk, with_claude: str) -> None:
+    """One line, and nothing written."""
+    done = cdesk.run("connect", "--yes", "--plugin", "--scope", "project", PATH=with_claude)
+    assert done.returncode == 2 and b"--scope" in done.stderr and everything(cdesk) == {}
+
+
+def test_a_line_that_a_machine_wrote_is_not_shown_whole(cdesk: Cdesk, with_claude: str) -> None:
+    """Claude Code's configuration holds more than servers."""
+    secret = "sk-ant-" + "x" * 40
+    (cdesk.claude_dir / ".claude.json").write_text(json.dumps({"a": "b" * 500, "primaryApiKey": secret}))
+    told = cdesk.run("connect", "--yes", PATH=with_claude).stdout.decode()
+    assert secret not in told and max(map(len, told.splitlines())) < 500

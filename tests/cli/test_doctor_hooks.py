@@ -29,10 +29,11 @@ def test_without_connection_it_says_how_to_connect(cdesk: Cdesk) -> None:
     assert b"`cdesk connect`" in done.stdout and findings(cdesk, "hooks") == [("note", "hooks")]
 
 
-def test_a_test_event_through_each_way_reaches_the_warehouse(cdesk: Cdesk) -> None:
+@pytest.mark.parametrize("options", [(), ("--plugin",)])
+def test_a_test_event_through_each_way_reaches_the_warehouse(cdesk: Cdesk, options: tuple[str, ...]) -> None:
     """Connected and running: all is well, and the events are rows."""
     cdesk.up()
-    cdesk.text("connect", "--yes")
+    cdesk.text("connect", "--yes", *options)
     ways = ("hooks", "http hook", "command hook")
     assert findings(cdesk, *ways) == [("ok", way) for way in ways]
     assert cdesk.rows(
@@ -46,6 +47,13 @@ def test_a_connection_to_another_port_is_a_problem(cdesk: Cdesk) -> None:
     path = cdesk.claude_dir / "settings.json"
     handler = {"type": "http", "url": "http://127.0.0.1:1/v1/hooks/claude-code", "timeout": 1}
     path.write_text(json.dumps({"hooks": {"Stop": [{"hooks": [handler]}]}}))
+    assert findings(cdesk, "hooks") == [("problem", "hooks")]
+
+
+def test_a_plugin_that_lost_its_folder_is_a_problem(cdesk: Cdesk) -> None:
+    """Claude Code would find nothing there, silently."""
+    cdesk.text("connect", "--yes", "--plugin")
+    (cdesk.home / "plugin" / "cdesk" / "hooks" / "hooks.json").unlink()
     assert findings(cdesk, "hooks") == [("problem", "hooks")]
 
 

@@ -27,7 +27,8 @@ class Service:
 
     def post(self, body: bytes, path: str = ROUTE, **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        wanted = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
+        others = {name.replace("_", "-"): value for name, value in headers.items()}
+        wanted = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **others}
         connection.request("POST", path, body, wanted)
         answer = connection.getresponse()
         found = answer.status, answer.read()
@@ -124,3 +125,33 @@ def test_web_pages_may_not_tell_us_anything(service: Service) -> None:
     """Foreign origin, foreign host name."""
     assert service.post(json.dumps(PAYLOAD).encode(), Origin="https://evil.example")[0] == 403
     assert service.post(json.dumps(PAYLOAD).encode(), Host="evil.example:80")[0] == 421
+
+
+def test_only_who_shows_its_token_hears_the_context(service: Service) -> None:
+    """As the command hook does; what brings facts in hears nothing. Then the session's own HTTP hooks are spoken to."""
+    failed = {
+        "hook_event_name": "PostToolUseFailure",
+        "tool_name": "Bash",
+        "tool_use_id": "t",
+        "error": "ld: no -lshop",
+    }
+    service.tell({**PAYLOAD, **failed})
+    token = (service.cdesk.home / "answer-token").read_text().strip()
+    assert token != service.token and (service.cdesk.home / "answer-token").stat().st_mode & 0o777 == 0o600
+    deadline = time.monotonic() + 20
+    heard, number = b"", 0
+    while not heard and time.monotonic() < deadline:  # the context comes when somebody has wished for it
+        number += 1
+        begun = json.dumps({**PAYLOAD, "session_id": f"s-{number}"}).encode()
+        status, heard = service.post(begun, X_Cdesk_Answer=token)
+        assert status == 200
+        time.sleep(0.05)
+    output = json.loads(heard)["hookSpecificOutput"]
+    assert output["hookEventName"] == "SessionStart" and '"ld: no -lshop"' in output["additionalContext"]
+    for wrong in ({}, {"X_Cdesk_Answer": service.token}, {"X_Cdesk_Answer": token[:-1]}):
+        begun = json.dumps({**PAYLOAD, "session_id": "unproven"}).encode()
+        assert service.post(begun, **wrong) == (200, b"")
+    told = service.rows(
+        "SELECT feature_json.text::VARCHAR FROM CLAUDE_STREAM_V2 WHERE activity = 'context_hydrated'", 1
+    )
+    assert told == [[output["additionalContext"]]]

@@ -147,9 +147,7 @@ def of(**others: Any) -> bytes:
     return json.dumps({**GOOD, **others}).encode()
 
 
-PAYLOAD = json.dumps(
-    {"session_id": "s-1", "cwd": "/p", "hook_event_name": "SessionStart", "source": "startup"}
-).encode()
+PAYLOAD = json.dumps({"session_id": "s-1", "cwd": "/p", "hook_event_name": "CwdChanged", "new_cwd": "/q"}).encode()
 TAKEN = {
     "one activity": request(of()),
     "with everything": request(of(
@@ -225,6 +223,9 @@ HANDED_OVER = {
     "two hosts, the foreign one first": request(of(), Host="evil.example", host="127.0.0.1:4740"),
     "bare newlines": request(of()).replace(b"\r\n", b"\n"),
     "garbage": b"\x16\x03\x01\x00garbage\r\n\r\n",
+    "a hook that may be answered": request(
+        b'{"hook_event_name": "UserPromptSubmit", "session_id": "s", "prompt_id": "p", "prompt": "go"}', HOOK,
+        X_Cdesk_Received_Ns=STAMP),
     "no payload": request(b"{}", HOOK),
     "no JSON in a hook": request(b"nonsense", HOOK),
     "an array in a hook": request(b"[]", HOOK),

@@ -13,6 +13,7 @@ RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons f
     prompt      line uuid                        also: prompt id (all that a hook knows)
     injected    session + text of a task notification (all that a hook knows of it; a transcript: its line uuid)
     session     session id + what happened to it
+    context     session + event + receipt of what it was told back
     agent       subagent id + what happened to it
     line        line uuid                        every other threaded line
     failure     request id of the API request that ended in an error

@@ -2,7 +2,9 @@
 
 It starts hundreds of times a day between a person and their work, so it imports nothing but what is compiled into
 the interpreter (and `_socket`), and runs as bytecode under `python -I -S`: about as fast as `-c pass`. It always ends
-with exit code 0, prints nothing, and takes no longer than PATIENCE_S when the service hangs, LIFE_S whatever happens.
+with exit code 0, and takes no longer than PATIENCE_S when the service hangs, LIFE_S whatever happens. It prints what
+the service answers, which is nothing unless there is something to tell Claude; when a session begins and no service
+answers, what the service kept for this folder (`context/plain.py`), with its age. In any doubt it prints nothing.
 
 `cdesk connect` installs it as `$CDESK_HOME/hook/claude_code.pyc`; so it finds its home beside itself.
 
@@ -22,6 +24,9 @@ LIFE_S = 2.0
 STDIN_BYTES_MAX = 64 * 1024 * 1024
 SPOOL_FOLDER_BYTES_MAX = 4 * 1024 * 1024
 """A folder's own size grows with its entries: about 100,000 waiting events."""
+ANSWER_BYTES_MAX = 48 * 1024
+"""Fits into a pipe that nobody reads, so printing never waits; the same as `context/plain.py` keeps at most."""
+AGE_S_MAX = 7 * 86_400
 
 DIGITS = b"0123456789"
 LOWER = b"abcdefghijklmnopqrstuvwxyz"
@@ -47,11 +52,10 @@ def main() -> None:
         payload = heard()
         home = sys.argv[0].rpartition("/")[0].rpartition("/")[0].encode("utf-8", "surrogateescape")
         try:
-            is_taken = told(home, payload, received)
+            answer = told(home, payload, received)
         except Exception:
-            is_taken = False
-        if not is_taken:
-            keep(home, payload, received)
+            answer = None
+        say(keep(home, payload, received) if answer is None else answer)
     except BaseException:  # noqa: S110 - whatever is wrong with us, Claude Code goes on
         pass
     posix._exit(0)
@@ -69,8 +73,8 @@ def heard() -> bytes:
     return b"".join(parts)
 
 
-def told(home: bytes, payload: bytes, received: int) -> bool:
-    """Whether the service has the payload, durably."""
+def told(home: bytes, payload: bytes, received: int) -> bytes | None:
+    """What there is to say, mostly nothing; None unless the service has the payload, durably."""
     record = contents(home + b"/service.json")
     port = int(record.partition(b'"port":')[2].partition(b",")[0].strip(b" }\n"))
     token = contents(home + b"/ingest-token").strip()
@@ -81,32 +85,97 @@ def told(home: bytes, payload: bytes, received: int) -> bool:
     service.settimeout(max(deadline - time.monotonic(), 0.001))
     service.sendall(
         b"POST /v1/hooks/claude-code HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-        b"Content-Type: application/json\r\nAuthorization: Bearer %b\r\nX-Cdesk-Received-Ns: %d\r\n"
-        b"Content-Length: %d\r\n\r\n%b" % (token, received, len(payload), payload)
+        b"Content-Type: application/json\r\nAuthorization: Bearer %b\r\nX-Cdesk-Received-Ns: %d\r\n%b"
+        b"Content-Length: %d\r\n\r\n%b" % (token, received, proof(home), len(payload), payload)
     )
     service.settimeout(max(deadline - time.monotonic(), 0.001))
-    return service.recv(16)[9:10] == b"2"
+    reply = service.recv(ANSWER_BYTES_MAX)
+    if reply[9:10] != b"2":
+        return None
+    try:
+        return answered(service, reply, deadline)
+    except Exception:
+        return b""
 
 
-def contents(path: bytes) -> bytes:
+def proof(home: bytes) -> bytes:
+    """Who can read this token may hear what Claude is told; it stands in no settings (`install.py`)."""
+    try:
+        return b"X-Cdesk-Answer: %b\r\n" % contents(home + b"/answer-token").strip()
+    except OSError:
+        return b""
+
+
+def answered(service: _socket.socket, reply: bytes, deadline: float) -> bytes:
+    """The whole body of the reply."""
+    while True:
+        head, end, body = reply.partition(b"\r\n\r\n")
+        if end:
+            size = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+            if len(body) >= size:
+                return body[:size]
+        service.settimeout(max(deadline - time.monotonic(), 0.001))
+        part = service.recv(ANSWER_BYTES_MAX)
+        if not part or len(reply) > ANSWER_BYTES_MAX:
+            return b""
+        reply += part
+
+
+def say(answer: bytes) -> None:
+    is_whole = answer.startswith(b'{"hookSpecificOutput":{') and answer.endswith(b"}}")
+    if is_whole and len(answer) <= ANSWER_BYTES_MAX:
+        posix.write(1, answer)
+
+
+def contents(path: bytes, most: int = 4096) -> bytes:
     handle = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    found = posix.read(handle, 4096)
+    found = posix.read(handle, most)
     posix.close(handle)
     return found
 
 
-def keep(home: bytes, payload: bytes, received: int) -> None:
-    """The bare facts in a file of their own, durable when this returns."""
+def keep(home: bytes, payload: bytes, received: int) -> bytes:
+    """The bare facts in a file of their own, durable when this returns; gives back what there is to say without a
+    service. Only what is kept as said is said."""
     facts = bare(payload)
     if b'"hook_event_name":' not in facts:
-        return
+        return b""
     try:
-        write(home + b"/spool", facts, received)
+        version, answer = last_context(home, facts, received)
+    except Exception:
+        version = answer = b""
+    try:
+        write(home + b"/spool", facts, received, version)
+        return answer
     except OSError:
         count_refused(home)
+        return b""
 
 
-def write(folder: bytes, facts: bytes, received: int) -> None:
+def last_context(home: bytes, facts: bytes, received: int) -> tuple[bytes, bytes]:
+    """Version and text of the context kept for this folder, when a conversation begins that has not heard it."""
+    if b'"hook_event_name":"SessionStart"' not in facts or b'"source":"resume"' in facts:
+        return b"", b""
+    project = facts.partition(b'"cwd":"')[2].partition(b'"')[0]
+    letters = LOWER + LOWER.upper() + DIGITS
+    name = project.translate(bytes(byte if byte in letters else 45 for byte in range(256)))[-200:]
+    kept = contents(home + b"/context/plain/" + name, ANSWER_BYTES_MAX + 1)
+    known, version, built, answer = kept.split(b"\n", 3)
+    age_s = max(0, (received - int(built)) // 1_000_000_000)
+    if known != b'"%b"' % project or version.translate(None, WORD) or age_s > AGE_S_MAX:
+        return b"", b""
+    return version, answer.rstrip(b"\n").replace(b"@AGE@", words(age_s), 1)
+
+
+def words(age_s: int) -> bytes:
+    for seconds, unit in ((86_400, b"day"), (3_600, b"hour"), (60, b"minute")):
+        if age_s >= seconds:
+            count = age_s // seconds
+            return b"%d %b%b" % (count, unit, b"s" if count > 1 else b"")
+    return b"less than a minute"
+
+
+def write(folder: bytes, facts: bytes, received: int, version: bytes = b"") -> None:
     name = b"%b/%020d-%d.hook" % (folder, received, posix.getpid())
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
     try:
@@ -116,7 +185,8 @@ def write(folder: bytes, facts: bytes, received: int) -> None:
     except FileNotFoundError:
         posix.mkdir(folder, 0o700)
         handle = posix.open(name, flags, 0o600)
-    line = b'{"received_ns":%d,"payload":%b}\n' % (received, facts)
+    context = b'"context":"%b",' % version if version else b""
+    line = b'{"received_ns":%d,%b"payload":%b}\n' % (received, context, facts)
     try:
         if posix.write(handle, line) < len(line):
             raise OSError

@@ -8,6 +8,7 @@ Never     WorktreeCreate and WorktreeRemove (a hook there takes the place of git
           comes again after), PostCompact (tells nothing new), FileChanged (needs a list of files to watch), and
           PostModelSwitch (the published schema of settings does not know it yet).
 Telemetry six variables in `env`, all or none: where the person's own telemetry goes elsewhere, it keeps going there.
+Plugin    instead of the hooks, when it is wanted: two members that name the folder they then stand in (`plugin`).
 Token     of its own, in `$CDESK_HOME/ingest-token`. It stands in the settings as it is, because headers can only refer
           to variables of a shell we do not own; so it opens nothing but the doors facts come in by.
 
@@ -40,7 +41,12 @@ Handler: TypeAlias = dict[str, Any]
 
 ROUTE = "/v1/hooks/claude-code"
 COMMAND_FILE = "hook/claude_code.pyc"
+PLUGIN = "cdesk"
+PLUGIN_FOLDER = "plugin"
+MARKETPLACE_MEMBER = ("extraKnownMarketplaces", PLUGIN)
+PLUGIN_MEMBER = ("enabledPlugins", f"{PLUGIN}@{PLUGIN}")
 TOKEN_START = "cdesk_ingest_"  # noqa: S105 - what tokens begin with, not a token
+ANSWER_TOKEN_START = "cdesk_answer_"  # noqa: S105
 INGEST_ROUTES = frozenset({ROUTE, "/v1/logs", "/v1/metrics", "/v1/traces"})
 
 HTTP_TIMEOUT_S = 0.5
@@ -86,10 +92,18 @@ class Connection(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the settings should hold of ours. telemetry is empty when none is to be written."""
+    """What the settings should hold of ours. telemetry is empty when none is to be written. plugin: the marketplace folder
+    in which the hooks stand; then the settings hold none."""
 
     hooks: Mapping[str, Handler]
     telemetry: Mapping[str, str]
+    plugin: Path | None = None
+
+    @property
+    def members(self) -> dict[tuple[str, str], Any]:
+        if self.plugin is None:
+            return {}
+        return {MARKETPLACE_MEMBER: marketplace(self.plugin), PLUGIN_MEMBER: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,10 @@ def wanted(home: Path, version: Version | None, port: int, token: str, *, only_c
     )
 
 
+def marketplace(folder: Path) -> dict[str, Any]:
+    return {"source": {"source": "directory", "path": str(folder)}}
+
+
 def telemetry(port: int, token: str) -> dict[str, str]:
     return dict(zip(TELEMETRY_SWITCHES, (
         "1", "otlp", "otlp", "http/json", f"http://127.0.0.1:{port}", f"Authorization=Bearer {token}",
@@ -187,20 +205,30 @@ def install_command(home: Path) -> Path:
 
 
 def known_token(home: Path) -> str | None:
+    return _known(home / "ingest-token")
+
+
+def _known(path: Path) -> str | None:
     try:
-        return (home / "ingest-token").read_text("ascii").strip() or None
+        return path.read_text("ascii").strip() or None
     except FileNotFoundError:
         return None
 
 
 def ingest_token(home: Path) -> str:
     """The token that facts are brought in with: it opens `INGEST_ROUTES` and nothing else. Made when there is none."""
-    known = known_token(home)
-    if known is not None:
-        return known
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = TOKEN_START + secrets.token_urlsafe(24)
-    replace(home / "ingest-token", made + "\n")
+    return known_token(home) or _made_token(home / "ingest-token", TOKEN_START)
+
+
+def answer_token(home: Path) -> str:
+    """What the command hook shows to hear what Claude is told; it opens nothing. Made when there is none."""
+    return _known(home / "answer-token") or _made_token(home / "answer-token", ANSWER_TOKEN_START)
+
+
+def _made_token(path: Path, start: str) -> str:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = start + secrets.token_urlsafe(24)
+    replace(path, made + "\n")
     return made
 
 
@@ -209,45 +237,55 @@ def ingest_token(home: Path) -> str:
 
 def connect(path: Path, want: Wanted, connections: Connections, environment: Mapping[str, str]) -> Edit:
     """Raises ConfigError when the file is not what settings are."""
-    before = _text(path)
-    text = _parsed(path, before or "")
+    before = settings_text(path)
+    text = parsed_settings(path, before or "")
     settings = text.value()
     known = connections.known.get(str(path))
     elsewhere = _elsewhere(settings, environment) if want.telemetry else []
     notes = (_elsewhere_note(elsewhere),) if elsewhere else ()
     variables = {} if elsewhere else want.telemetry
-    if _holds(settings, want.hooks, variables):
+    hooks = want.hooks if want.plugin is None else {}
+    if want.plugin is not None and _member(settings, MARKETPLACE_MEMBER) and not _our_members(settings):
+        raise ConfigError(
+            f"{path} has another plugin marketplace called {PLUGIN}.", "Connect without --plugin; nothing was changed."
+        )
+    if _holds(settings, hooks, variables, want.members):
         return Edit(path, before, before, notes, known)
     try:
         _strip(text, known)
-        made = [
-            new for event, handler in want.hooks.items() for new in text.append(("hooks", event), {"hooks": [handler]})
-        ]
+        made = [new for event, handler in hooks.items() for new in text.append(("hooks", event), {"hooks": [handler]})]
         written = [name for name, value in variables.items() if text.get(("env", name)) != value]
         made += [new for name in written for new in text.put(("env", name), variables[name])]
+        made += [new for member, value in want.members.items() for new in text.put(member, value)]
     except NoPlace as error:
         raise ConfigError(f"{path}: {error}.", "Correct the file first; nothing was changed.") from None
-    containers = [list(map(str, new)) for new in made if (new[0] == "hooks" and len(new) < 3) or new == ("env",)]
+    containers = [list(map(str, new)) for new in made if len(new) == 1 or (new[0] == "hooks" and len(new) == 2)]
     is_new_file = before is None or (known is not None and known.is_new_file)
     return Edit(path, before, text.text, notes, Connection(containers, written, is_new_file))
 
 
-def _holds(settings: dict[str, Any], hooks: Mapping[str, Handler], variables: Mapping[str, str]) -> bool:
+def _holds(
+    settings: dict[str, Any],
+    hooks: Mapping[str, Handler],
+    variables: Mapping[str, str],
+    members: Mapping[tuple[str, str], Any],
+) -> bool:
     """Whether all that is wanted stands there already, and nothing else of ours."""
     ours: dict[str, list[Any]] = {}
     for event, _, handler in _handlers(settings.get("hooks")):
         ours.setdefault(event, []).append(handler)
     env = _env(settings)
     is_set = all(env.get(name) == value for name, value in variables.items())
-    return ours == {event: [handler] for event, handler in hooks.items()} and is_set
+    is_plugin = {member: _member(settings, member) for member in _our_members(settings)} == members
+    return ours == {event: [handler] for event, handler in hooks.items()} and is_set and is_plugin
 
 
 def disconnect(path: Path, connections: Connections) -> Edit:
     """Takes out what is ours, and the containers that were made for it. Raises ConfigError."""
-    before = _text(path)
+    before = settings_text(path)
     if before is None:
         return Edit(path, None, None)
-    text = _parsed(path, before)
+    text = parsed_settings(path, before)
     known = connections.known.get(str(path))
     try:
         _strip(text, known)
@@ -259,12 +297,32 @@ def disconnect(path: Path, connections: Connections) -> Edit:
 
 def standing(path: Path) -> dict[str, Any]:
     """The settings as they are; empty when there are none. Raises ConfigError."""
-    return _parsed(path, _text(path) or "").value()
+    return parsed_settings(path, settings_text(path) or "").value()
 
 
 def our_hooks(settings: dict[str, Any]) -> dict[str, Handler]:
     """Ours among the settings' hooks, by event."""
     return {event: handler for event, _, handler in _handlers(settings.get("hooks"))}
+
+
+def has_plugin(settings: dict[str, Any]) -> bool:
+    """Whether our plugin is switched on there."""
+    return _member(settings, PLUGIN_MEMBER) is True and MARKETPLACE_MEMBER in _our_members(settings)
+
+
+def _our_members(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Those of the plugin that stand there and are ours."""
+    standing = _member(settings, MARKETPLACE_MEMBER)
+    source = standing.get("source") if isinstance(standing, dict) else None
+    path = source.get("path") if isinstance(source, dict) else None
+    if standing is not None and not (isinstance(path, str) and Path(path).name == PLUGIN_FOLDER):
+        return []
+    return [member for member in (MARKETPLACE_MEMBER, PLUGIN_MEMBER) if _member(settings, member) is not None]
+
+
+def _member(settings: dict[str, Any], member: tuple[str, str]) -> Any:
+    container = settings.get(member[0])
+    return container.get(member[1]) if isinstance(container, dict) else None
 
 
 def is_ours(handler: Any) -> bool:
@@ -289,7 +347,9 @@ def _strip(text: SettingsText, known: Connection | None) -> None:
     events = [("hooks", event) for event in (hooks if isinstance(hooks, dict) else {})]
     for name in variables if known is None else [name for name in known.variables if name in variables]:
         text.remove(("env", name))
-    for container in (*events, ("hooks",), ("env",)):
+    for member in _our_members(settings):
+        text.remove(member)
+    for container in (*events, ("hooks",), ("env",), MARKETPLACE_MEMBER[:1], PLUGIN_MEMBER[:1]):
         was_ours = known is None or list(container) in known.containers
         if was_ours and _is_emptied(settings, text, container):
             text.remove(container)
@@ -360,7 +420,7 @@ def _elsewhere_note(names: list[str]) -> str:
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
-def _text(path: Path) -> str | None:
+def settings_text(path: Path) -> str | None:
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -369,7 +429,7 @@ def _text(path: Path) -> str | None:
         raise ConfigError(f"cannot read {path}: {error}.", "Nothing was changed.") from None
 
 
-def _parsed(path: Path, text: str) -> SettingsText:
+def parsed_settings(path: Path, text: str) -> SettingsText:
     try:
         return SettingsText(text)
     except NotJson as error:
@@ -381,7 +441,7 @@ def _parsed(path: Path, text: str) -> SettingsText:
 def write(edit: Edit, now: datetime) -> Path | None:
     """Carries the edit out; gives back the backup's path. Raises CdeskError, having changed nothing."""
     try:
-        if _text(edit.path) != edit.before:
+        if settings_text(edit.path) != edit.before:
             raise CdeskError(f"{edit.path} was changed by somebody else meanwhile.", "Nothing was changed; try again.")
         backup = None
         if edit.before is not None:

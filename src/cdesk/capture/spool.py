@@ -2,6 +2,7 @@ r"""Brings in what command hooks kept on disk while no service answered.
 
     spool/<20 digits: ns of receipt>-<pid>.hook      one event, mode 0600, written by `hook_command.py`
     {"received_ns":1795425161904618700,"payload":{"session_id":"…","hook_event_name":"SessionStart",…}}\n
+    {…,"context":"<version>",…}                      … when the hook gave Claude what was kept for this folder
 
 A file is whole when it ends with a newline; one that is not yet is left alone for TORN_AFTER_S, then its hook died
 writing it. A file goes only after its facts are in the queue, so a crash in between tells them twice, which changes
@@ -30,17 +31,26 @@ FOLDER_BYTES_KEPT = 256 * 1024
 class _Kept(msgspec.Struct):
     received_ns: int
     payload: msgspec.Raw
+    context: str | None = None
 
 
 class Spool:
-    """One folder. `drain` may be called from several threads. `hooks` is opened when there is something to take in."""
+    """One folder. `drain` may be called from several threads. `hooks` is opened when there is something to take in;
+    `heard_of` is told each payload that was, when it was received, and the version of the context it was given."""
 
     def __init__(
-        self, folder: Path, hooks: Callable[[], Hooks], dead: DeadLetters, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        folder: Path,
+        hooks: Callable[[], Hooks],
+        dead: DeadLetters,
+        heard_of: Callable[[bytes, int, str | None], None] = lambda payload, received_ns, version: None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._folder = folder
         self._hooks = hooks
         self._dead = dead
+        self._heard_of = heard_of
         self._clock = clock
         self._draining = threading.Lock()
         self._stop = threading.Event()
@@ -78,6 +88,7 @@ class Spool:
         try:
             kept = msgspec.json.decode(line, type=_Kept)
             self._hooks().take(bytes(kept.payload), kept.received_ns)
+            self._heard_of(bytes(kept.payload), kept.received_ns, kept.context)
         except (BadPayload, msgspec.DecodeError, ValueError, OverflowError) as error:
             self._dead.put(DeadLetter(reason=f"not a kept hook event: {error}", source=path.name, offset=0, line=line))
         path.unlink(missing_ok=True)

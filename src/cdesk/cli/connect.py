@@ -1,4 +1,4 @@
-"""`cdesk connect`: lets Claude Code tell cdesk what it does, by hooks and telemetry in its settings."""
+"""`cdesk connect`: lets Claude Code tell cdesk what it does, and ask it: hooks, telemetry and the MCP server."""
 
 from __future__ import annotations
 
@@ -8,30 +8,37 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cdesk import config
-from cdesk.capture import claude_version, install
+from cdesk.capture import claude_version, install, mcp_entry, plugin
 from cdesk.capture.install import Connections, Edit
 from cdesk.cli import show
 from cdesk.cli.client import running
 from cdesk.config import Home
 from cdesk.errors import UsageError
 
+LINE_CHARACTERS_MAX = 400
 _TOKEN = re.compile(re.escape(install.TOKEN_START) + r"[\w-]+")
 
 
 def run(arguments: list[str]) -> int:
     parser = show.parser(
-        "connect", "Writes hooks and telemetry into Claude Code's settings, after showing the difference and keeping a\n"
-        "backup. Everything else in the file stays as it is. Repeating it changes nothing; `cdesk disconnect` undoes it.",
+        "connect", "Writes hooks and telemetry into Claude Code's settings and the MCP server into its configuration, after\n"
+        "showing the difference and keeping a backup. Everything else in the files stays as it is. Repeating it changes\n"
+        "nothing; `cdesk disconnect` undoes it.",
     )  # fmt: skip
     add_place(parser)
     parser.add_argument("--command-hooks", action="store_true",
                         help="hooks as commands only, for those who run no service; then no telemetry either")  # fmt: skip
+    parser.add_argument("--plugin", action="store_true",
+                        help="hooks, MCP server, a skill and /cdesk commands as a plugin instead")  # fmt: skip
     given = parser.parse_args(arguments)
+    if given.plugin and given.scope != "user":
+        raise UsageError("the plugin is yours in every project.", "Leave out --scope, or leave out --plugin.")
     home = config.home()
     path = settings_path(given)
     told = claude_version.ask()
@@ -41,18 +48,28 @@ def run(arguments: list[str]) -> int:
         home.make()
         token = install.ingest_token(home.path)
     want = install.wanted(home.path, version, _port(home), token, only_commands=given.command_hooks)
-    edit = install.connect(path, want, Connections.load(home.path), _environment(given.scope))
+    if given.plugin:
+        want = replace(want, plugin=home.path / install.PLUGIN_FOLDER)
+    connections = Connections.load(home.path)
+    edits = [
+        install.connect(path, want, connections, _environment(given.scope)),
+        server_edit(given, None if given.plugin else mcp_entry.server(home.path), connections),
+    ]
     print(_about(told, len(want.hooks)))
-    for note in edit.notes:
+    for note in (note for edit in edits for note in edit.notes):
         print(note)
     if not given.dry_run:
         install.install_command(home.path)
-    if not edit.is_change:
+        install.answer_token(home.path)
+        if given.plugin:
+            plugin.write(home.path, want.hooks, mcp_entry.server(home.path))
+    if not any(edit.is_change for edit in edits):
         print(f"{path} is connected already; nothing to change.")
         return 0
-    if not carry_out(edit, home, given):
+    if not carry_out(edits, home, given):
         return 0
-    install.Connections.load(home.path).remember(path, edit.connection)
+    if given.scope == "user" and not given.plugin:
+        plugin.forget(home.path, path.parent, edits[1].path)
     print("New sessions report from now on; running ones as soon as they notice the change.")
     if running(home) is None and not given.command_hooks:
         print("Next: `cdesk up` starts the service they report to.")
@@ -76,29 +93,43 @@ def settings_path(given: argparse.Namespace) -> Path:
     )
 
 
-def carry_out(edit: Edit, home: Home, given: argparse.Namespace) -> bool:
-    """Shows the edit, asks, and writes it. Whether it was written."""
-    print(difference(edit))
+def server_edit(given: argparse.Namespace, server: dict[str, Any] | None, connections: Connections) -> Edit:
+    """Of Claude Code's own configuration, which names MCP servers."""
+    folder = given.claude_dir.expanduser().absolute() if given.claude_dir else None
+    path = mcp_entry.configuration_path(given.scope, folder, os.environ)
+    return mcp_entry.connect(path, mcp_entry.place(given.scope, Path.cwd()), server, connections)
+
+
+def carry_out(edits: list[Edit], home: Home, given: argparse.Namespace) -> bool:
+    """Shows the edits, asks, writes them, and remembers what came in with them. Whether they were written."""
+    changes = [edit for edit in edits if edit.is_change]
+    for edit in changes:
+        print(difference(edit))
     if given.dry_run:
         print("Nothing was written (--dry-run).")
         return False
-    if not given.yes and not _agreed(edit):
+    if not given.yes and not _agreed(changes):
         print("Nothing was written.")
         return False
-    backup = install.write(edit, datetime.now(UTC))
-    print(f"Removed {edit.path}." if edit.after is None else f"Wrote {edit.path}.", end="")
-    print(f" What it was before: {backup}" if backup else "")
+    connections = Connections.load(home.path)
+    for edit in changes:
+        backup = install.write(edit, datetime.now(UTC))
+        print(f"Removed {edit.path}." if edit.after is None else f"Wrote {edit.path}.", end="")
+        print(f" What it was before: {backup}" if backup else "")
+        if edit.connection is not None or str(edit.path) in connections.known:
+            connections.remember(edit.path, edit.connection)
     return True
 
 
-def _agreed(edit: Edit) -> bool:
+def _agreed(edits: list[Edit]) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("there is nobody to ask.", "Repeat with --yes to write it, or with --dry-run to look only.")
-    return input(f"Write this to {edit.path}? [y/N] ").strip().lower() in ("y", "yes")
+    paths = " and ".join(str(edit.path) for edit in edits)
+    return input(f"Write this to {paths}? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def difference(edit: Edit) -> str:
-    """A unified diff, without the token."""
+    """A unified diff, without the token, and without the ends of lines that a machine wrote."""
     lines = difflib.unified_diff(
         (edit.before or "").splitlines(),
         (edit.after or "").splitlines(),
@@ -106,7 +137,8 @@ def difference(edit: Edit) -> str:
         f"{edit.path} (new)",
         lineterm="",
     )
-    return _TOKEN.sub(f"{install.TOKEN_START}…", "\n".join(lines))
+    short = (line if len(line) <= LINE_CHARACTERS_MAX else f"{line[:LINE_CHARACTERS_MAX]}…" for line in lines)
+    return _TOKEN.sub(f"{install.TOKEN_START}…", "\n".join(short))
 
 
 def _about(told: str | None, hooks: int) -> str:

@@ -1,28 +1,30 @@
-"""`cdesk disconnect`: takes out of Claude Code's settings what `cdesk connect` put in, and nothing else."""
+"""`cdesk disconnect`: takes out of Claude Code what `cdesk connect` put in, and nothing else."""
 
 from __future__ import annotations
 
 from cdesk import config
-from cdesk.capture import install
+from cdesk.capture import install, plugin
 from cdesk.capture.install import Connections
 from cdesk.cli import show
-from cdesk.cli.connect import add_place, carry_out, settings_path
+from cdesk.cli.connect import add_place, carry_out, server_edit, settings_path
 
 
 def run(arguments: list[str]) -> int:
     parser = show.parser(
-        "disconnect", "Takes our hooks and telemetry out of Claude Code's settings, after showing the difference and\n"
-        "keeping a backup. What was recorded stays.",
+        "disconnect", "Takes our hooks, telemetry, plugin and MCP server out of Claude Code, after showing the difference\n"
+        "and keeping a backup. What was recorded stays.",
     )  # fmt: skip
     add_place(parser)
     given = parser.parse_args(arguments)
     home = config.home()
     path = settings_path(given)
     connections = Connections.load(home.path)
-    edit = install.disconnect(path, connections)
-    if not edit.is_change:
+    edits = [install.disconnect(path, connections), server_edit(given, None, connections)]
+    is_plugin = given.scope == "user" and install.has_plugin(install.standing(path))
+    if not any(edit.is_change for edit in edits):
         print(f"{path} holds nothing of ours; nothing to change.")
         return 0
-    if carry_out(edit, home, given) and str(path) in connections.known:
-        connections.remember(path, None)
+    if carry_out(edits, home, given) and is_plugin:
+        for changed in plugin.forget(home.path, path.parent, edits[1].path):
+            print(f"Took the plugin out of {changed}.")
     return 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cdesk import config
 from cdesk.activity.identity import activity_id
-from cdesk.capture import claude_version, install
+from cdesk.capture import claude_version, install, plugin
 from cdesk.capture.claude_version import Version
 from cdesk.capture.install import Connections, Handler
 from cdesk.cli.client import Client, connect
@@ -47,7 +47,11 @@ def _settings(home: Home, path: Path, version: str | None) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("problem", "hooks", error.message, error.hint)
         return
-    ours = install.our_hooks(settings)
+    ours = plugin.standing_hooks(home.path) if install.has_plugin(settings) else install.our_hooks(settings)
+    if not ours and install.has_plugin(settings):
+        yield Finding("problem", "hooks", f"the plugin's folder {home.path / install.PLUGIN_FOLDER} is gone or damaged.",
+                      "`cdesk connect --plugin` writes it anew.")  # fmt: skip
+        return
     if not ours:
         yield Finding(
             "note", "hooks", f"none of ours in {path}.", "`cdesk connect` lets Claude Code tell what it does."

@@ -99,7 +99,16 @@ SESSION = Family(
         _session(
             "context_hydrated",
             "context was given to a session",
+            F("hook_event", "string", "event at which it was given", privacy="public"),
+            F("kind", "string", "for which kind of reader", privacy="public"),
+            F("context_version", "string", "version of the context it is from", privacy="public"),
             F("context_size", "integer", "size of it", unit="bytes", privacy="public"),
+            F("context_age_ms", "number", "how long ago it was put together", unit="ms", privacy="public"),
+            F("stale", "boolean", "older than it should be", privacy="public"),
+            F("is_whole", "boolean", "all of it, not only what is new", privacy="public"),
+            F("channel", "string", "service, or file when no service answered", privacy="public"),
+            F("text", "string", "what Claude was told, to the letter", privacy="content"),
+            F("statements", "array", "its statements, each with section, sources and why", privacy="content"),
             aliases=("claude_context_hydration",),
         ),
         _session(

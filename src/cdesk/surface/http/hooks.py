@@ -1,7 +1,8 @@
 """`POST /v1/hooks/claude-code`: where Claude Code's HTTP hooks and our command hook tell what happens.
 
     request    the hook's payload as JSON; `X-Cdesk-Received-Ns` when somebody stamped the receipt before us
-    200        nothing in the body, so nothing is said to Claude; the facts are durable
+    200        the facts are durable. Mostly nothing in the body, so nothing is said to Claude; else the JSON that gives it
+               its context (`capture/answer.py`). `X-Cdesk-Answer` shows that the beginning of a session may be answered
     400, 413   not a payload, or over BODY_BYTES_MAX
     503, 507   the queue takes nothing now; Claude Code goes on, and the transcript tells it later
 
@@ -11,6 +12,7 @@ a question that anybody asks: the WORKERS threads are for payloads alone.
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Awaitable, Callable
 
@@ -21,9 +23,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdesk import observe
 from cdesk.app import App
 from cdesk.capture.hook import BadPayload
-from cdesk.capture.install import ROUTE
+from cdesk.capture.install import ROUTE, answer_token
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 WORKERS = 8
@@ -38,6 +41,7 @@ def routes(app: App) -> list[Route]:
 class HookRoute:
     def __init__(self, app: App) -> None:
         self._app = app
+        self._answer_token = answer_token(app.home.path).encode()
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def take(self, request: Request) -> Response:
@@ -53,7 +57,20 @@ class HookRoute:
             return _refused(400, f"not a hook payload: {error}.")
         if taken:
             self._app.uploader.wake()
-        return Response(status_code=200)
+        if not self._app.answers.may_answer(body) or await request.is_disconnected():
+            return Response(status_code=200)
+        given = request.headers.get("x-cdesk-answer", "").encode()
+        is_proven = hmac.compare_digest(given, self._answer_token)
+        answer = await anyio.to_thread.run_sync(self._answer, body, received, is_proven, limiter=self._limiter)
+        return Response(answer, 200, media_type="application/json") if answer else Response(status_code=200)
+
+    def _answer(self, body: bytes, received: int, is_proven: bool) -> bytes:
+        """What is said back. Whatever hinders it, the facts are taken, and Claude Code goes on."""
+        try:
+            return self._app.answers.answer(body, received, is_proven=is_proven)
+        except Exception as error:
+            observe.event("warning", "context_not_given", error=f"{type(error).__name__}: {error}")
+            return b""
 
 
 class Refused:

@@ -5,8 +5,8 @@
 
 It takes only what is plain: one valid activity or payload in a small body with a Content-Length, let in by the very check
 that guards every route. Whatever else comes goes to the application as if the lane were not there: other routes and
-methods, a wrong token, chunks, pipelines, large bodies, wrong activities, secrets by the heap, a queue that fails. So the
-lane has one answer to each route, the good one, and all others are said in one place. Both ways answer byte for byte
+methods, a wrong token, chunks, pipelines, large bodies, wrong activities, secrets by the heap, payloads that Claude may
+be told something back for, a queue that fails. So the lane has one answer to each route, the good one, and all others are said in one place. Both ways answer byte for byte
 the same; tests hold them to it.
 
 A head is looked at once: clients send the same one again and again, and a head equal to one that was let in is let in.
@@ -90,7 +90,7 @@ class Lane:
     def open(self) -> None:
         """Makes ready what takes its time, so that the loop need not wait for it."""
         self._app.gate.suspects([b"{}", b"{}"])
-        _ = self._app.hooks
+        _ = self._app.hooks, self._app.answers
         self.is_open = True
 
     def close(self) -> None:
@@ -215,6 +215,8 @@ class Lane:
         return None if found is None else (found,)
 
     def _payload(self, body: bytes, head: Head) -> Sequence[Activity] | None:
+        if self._app.answers.may_answer(body):
+            return None
         return self._app.hooks.read(body, received_ns(head.stamp, time_ns()))
 
 
