@@ -46,7 +46,6 @@ from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
-from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
@@ -183,6 +182,8 @@ class App(Producer):
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        from cdesk.warehouse.duckdb.store import DuckDBWarehouse  # who only hands in activities does not load it
+
         home.make()
         self._owner = own(home, clock)
         try:

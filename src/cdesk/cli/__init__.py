@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "queue": "what waits, and what could not be loaded",
     "drift": "what left the catalog's shape, and what to do about it",
     "task": "what keeps derived tables up to date: list, run, suspend, resume, history",
+    "mcp": "the MCP server that Claude asks, on standard input and output",
     "emit": "add activities of your own from NDJSON on standard input",
 }
 

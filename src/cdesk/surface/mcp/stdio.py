@@ -1,0 +1,172 @@
+"""MCP over standard input and output: a message a line. What waits for the service waits in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, BinaryIO
+
+from cdesk.surface.mcp import protocol
+from cdesk.surface.mcp.protocol import LISTEN, MESSAGE_BYTES_MAX, Refused, Reply, Request
+
+if TYPE_CHECKING:
+    from cdesk.config import Home
+    from cdesk.surface.mcp.called import Call
+    from cdesk.surface.mcp.desk import Desk
+    from cdesk.surface.mcp.local import LocalDesk, Service
+    from cdesk.surface.mcp.recorder import Recorder
+
+WORKERS_MAX = 8
+END_PATIENCE_S = 1.0
+"""Answers still on their way when the client has gone are waited for so long."""
+
+
+class Session:
+    """The server of one client, whole: what it asks is answered from this process's own desk, and recorded."""
+
+    def __init__(
+        self,
+        service: Callable[[Home], Service | None],
+        timezone: Callable[[], str],
+        environment: Mapping[str, str] = os.environ,
+        *,
+        into: int = 1,
+    ) -> None:
+        self._service, self._timezone, self._environment = service, timezone, environment
+        self._stdio = Stdio(self._opened, self._tell, into=into)
+        self._desk: LocalDesk | None = None
+        self._recorder: Recorder | None = None
+
+    def run(self, lines: BinaryIO) -> None:
+        self._stdio.run(lines)
+
+    def close(self) -> None:
+        """When it returns, every call that was answered is recorded."""
+        if self._recorder is not None:
+            self._recorder.close()
+        if self._desk is not None:
+            self._desk.close()
+
+    def _opened(self) -> LocalDesk:
+        from cdesk.surface.mcp.local import LocalDesk
+
+        if self._desk is None:
+            self._desk = LocalDesk(self._service, self._timezone, self._environment)
+        return self._desk
+
+    def _tell(self, call: Call) -> None:
+        from cdesk.clock import SYSTEM_CLOCK
+        from cdesk.surface.mcp.called import activity
+        from cdesk.surface.mcp.recorder import Recorder
+
+        desk = self._opened()
+        if self._recorder is None:
+            self._recorder = Recorder(desk.admit)
+        self._recorder.tell(lambda: activity(call, desk.caller, desk.person(), SYSTEM_CLOCK))
+
+
+class Stdio:
+    """One client. `desk` is opened when somebody calls a tool; `tell` is given each call after its answer was written."""
+
+    def __init__(self, desk: Callable[[], Desk], tell: Callable[[Call], None], *, into: int = 1) -> None:
+        self._desk = desk
+        self._tell = tell
+        self._into = into
+        self._writing = threading.Lock()
+        self._under_way: dict[str | int, threading.Thread | None] = {}
+        self._listening: dict[str | int, Request] = {}
+        self._room = threading.BoundedSemaphore(WORKERS_MAX)
+
+    def run(self, lines: BinaryIO) -> None:
+        """Until the client closes its end."""
+        while line := lines.readline(MESSAGE_BYTES_MAX + 1):
+            if len(line) > MESSAGE_BYTES_MAX and not line.endswith(b"\n"):
+                _pass_over(lines)
+                self._say(protocol.refused(_TOO_LONG))
+            elif not line.isspace():
+                self._take(line)
+        self._end()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            request = protocol.read(line)
+        except Refused as refusal:
+            self._say(protocol.refused(refusal))
+            return
+        if request is None:
+            return
+        if request.is_notification:
+            self._noticed(request)
+        elif request.method == LISTEN:
+            self._listened(request)
+        elif request.tool is not None and _is_slow(request.tool):
+            self._begin(request)
+        else:
+            self._say(protocol.answer(request, self._desk))
+
+    def _noticed(self, request: Request) -> None:
+        """Who cancels a request wants no answer to it any more."""
+        if request.method == "notifications/cancelled":
+            named = request.params.get("requestId")
+            if isinstance(named, str | int):
+                self._under_way.pop(named, None)
+                self._listening.pop(named, None)
+
+    def _listened(self, request: Request) -> None:
+        try:
+            protocol.check_version(request)
+        except Refused as refusal:
+            self._say(protocol.refused(refusal, request.id))
+            return
+        assert request.id is not None
+        self._listening[request.id] = request
+        self._say(Reply(protocol.acknowledged(request)))
+
+    def _begin(self, request: Request) -> None:
+        assert request.id is not None
+        thread = threading.Thread(target=self._work, args=(request,), daemon=True)
+        self._under_way[request.id] = thread
+        thread.start()
+
+    def _work(self, request: Request) -> None:
+        assert request.id is not None
+        with self._room:
+            if request.id not in self._under_way:
+                return
+            reply = protocol.answer(request, self._desk)
+        if self._under_way.pop(request.id, None) is not None:
+            self._say(reply)
+
+    def _say(self, reply: Reply) -> None:
+        data = reply.body + b"\n"
+        with self._writing:
+            try:
+                while data:
+                    data = data[os.write(self._into, data) :]
+            except BrokenPipeError:  # the client has gone; what was done is recorded all the same
+                pass
+        if reply.call is not None:
+            self._tell(reply.call)
+
+    def _end(self) -> None:
+        for thread in list(self._under_way.values()):
+            if thread is not None:
+                thread.join(END_PATIENCE_S)
+        for request in list(self._listening.values()):
+            self._say(Reply(protocol.listened(request)))
+
+
+_TOO_LONG = Refused(protocol.INVALID_REQUEST, f"a message has at most {MESSAGE_BYTES_MAX:,} bytes")
+
+
+def _pass_over(lines: BinaryIO) -> None:
+    """The rest of a line that is too long."""
+    while (part := lines.readline(MESSAGE_BYTES_MAX)) and not part.endswith(b"\n"):
+        pass
+
+
+def _is_slow(tool: str) -> bool:
+    from cdesk.surface.mcp.tools import TOOLS
+
+    return tool in TOOLS and TOOLS[tool].waits_for == "service"
