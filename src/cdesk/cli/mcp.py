@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
 
     said = sys.stdout.fileno()
     sys.stdout = sys.stderr  # whatever prints by mistake does not print there
-    session = Session(service=_service, timezone=_timezone, into=said)
+    session = Session(_service, into=said)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     try:
@@ -44,12 +44,6 @@ def _service(home: Home) -> Service | None:
     from cdesk.cli.client import connect
 
     return connect(home, PATIENCE_S)
-
-
-def _timezone() -> str:
-    from cdesk.cli.usage import local_timezone
-
-    return local_timezone()
 
 
 def _told(arguments: list[str]) -> int:

@@ -65,6 +65,12 @@ class Searches:
 
     def find(self, wanted: Search) -> Hits:
         """Raises UsageError, and QueryRefused when it takes longer than SECONDS_MAX."""
+        try:
+            return self._find(wanted)
+        except OverflowError:
+            raise UsageError("one of the times is too far away.", "Years are from 1 to 9999, in UTC.") from None
+
+    def _find(self, wanted: Search) -> Hits:
         rows_max = max(1, min(wanted.rows_max, ROWS_MAX))
         conditions, values = _conditions(wanted)
         until = _plain(wanted.until) or self._clock.now().replace(tzinfo=None) + timedelta(days=1)

@@ -28,7 +28,7 @@ from cdesk import observe
 from cdesk.activity.model import Activity, Person
 from cdesk.app import App
 from cdesk.capture.person import person
-from cdesk.clock import SYSTEM_CLOCK
+from cdesk.clock import SYSTEM_CLOCK, local_timezone
 from cdesk.context.model import Context, ContextKey
 from cdesk.errors import CdeskError
 from cdesk.surface.http.answers import Answers
@@ -66,7 +66,7 @@ class ServiceDesk:
         return self._person
 
     def timezone(self) -> str:
-        return "UTC"
+        return local_timezone()
 
     def is_served(self) -> bool:
         return True
@@ -187,7 +187,7 @@ class McpRoute:
 
 def check_headers(request: Request, headers: Mapping[str, str]) -> None:
     """Raises Refused unless the headers say what the body says, in a revision that we speak."""
-    version = headers.get("mcp-protocol-version")
+    version = _header(headers, "mcp-protocol-version")
     if request.version is None:
         if version in MODERN:
             raise Refused(protocol.INVALID_PARAMS, f"params._meta lacks {protocol.VERSION_KEY}")
@@ -196,18 +196,25 @@ def check_headers(request: Request, headers: Mapping[str, str]) -> None:
         return
     if version != request.version:
         raise _mismatch("MCP-Protocol-Version", version, request.version)
-    if headers.get("mcp-method") != request.method:
-        raise _mismatch("Mcp-Method", headers.get("mcp-method"), request.method)
+    method, name = _header(headers, "mcp-method"), _header(headers, "mcp-name")
+    if method != request.method:
+        raise _mismatch("Mcp-Method", method, request.method)
     named = request.params.get(_NAMED_BY.get(request.method, ""))
-    if named is not None and _decoded(headers.get("mcp-name")) != named:
-        raise _mismatch("Mcp-Name", headers.get("mcp-name"), named)
+    if named is not None and _decoded(name) != named:
+        raise _mismatch("Mcp-Name", name, named)
 
 
 def check_notification(headers: Mapping[str, str]) -> None:
     """Raises Refused for a revision that we do not speak."""
-    version = headers.get("mcp-protocol-version")
+    version = _header(headers, "mcp-protocol-version")
     if version is not None and version not in (*MODERN, *LEGACY, ASSUMED):
         raise protocol.unsupported(version)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    """Without the white space that HTTP allows around it."""
+    value = headers.get(name)
+    return None if value is None else value.strip(" \t")
 
 
 def _mismatch(name: str, header: str | None, body: Any) -> Refused:

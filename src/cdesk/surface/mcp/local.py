@@ -33,13 +33,11 @@ class LocalDesk:
     def __init__(
         self,
         service: Callable[[Home], Service | None],
-        timezone: Callable[[], str],
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.caller = caller(environment)
         self._environment = environment
         self._service = service
-        self._timezone = timezone
         self._lock = threading.Lock()
         self._producer: Producer | None = None
         self._contexts: Any = None
@@ -66,7 +64,9 @@ class LocalDesk:
         return config.load(self.home)
 
     def timezone(self) -> str:
-        return self._timezone()
+        from cdesk.clock import local_timezone
+
+        return local_timezone()
 
     def is_served(self) -> bool:
         return self._service(self.home) is not None
@@ -115,10 +115,13 @@ class LocalDesk:
 def caller(environment: Mapping[str, str]) -> Caller:
     """What Claude Code tells the servers it starts; another client starts us in its own folder."""
     session = environment.get("CLAUDE_CODE_SESSION_ID") or None
-    project = environment.get("CLAUDE_PROJECT_DIR")
-    if not project:
-        try:
-            project = str(Path.cwd())
-        except OSError:
-            project = None
-    return Caller(session, project[:FOLDER_CHARACTERS_MAX] if project else None)
+    project = environment.get("CLAUDE_PROJECT_DIR") or _folder()
+    return Caller(session, None if project == "/" else project[:FOLDER_CHARACTERS_MAX])
+
+
+def _folder() -> str:
+    """Where we were started; the root is no project, and neither is a folder that is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "/"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cdesk.surface.mcp.recorder import Recorder
 
 WORKERS_MAX = 8
+UNDER_WAY_MAX = 64
+"""Calls that wait for the service, or for their turn to."""
 END_PATIENCE_S = 1.0
 """Answers still on their way when the client has gone are waited for so long."""
 
@@ -28,12 +30,11 @@ class Session:
     def __init__(
         self,
         service: Callable[[Home], Service | None],
-        timezone: Callable[[], str],
         environment: Mapping[str, str] = os.environ,
         *,
         into: int = 1,
     ) -> None:
-        self._service, self._timezone, self._environment = service, timezone, environment
+        self._service, self._environment = service, environment
         self._stdio = Stdio(self._opened, self._tell, into=into)
         self._desk: LocalDesk | None = None
         self._recorder: Recorder | None = None
@@ -52,7 +53,7 @@ class Session:
         from cdesk.surface.mcp.local import LocalDesk
 
         if self._desk is None:
-            self._desk = LocalDesk(self._service, self._timezone, self._environment)
+            self._desk = LocalDesk(self._service, self._environment)
         return self._desk
 
     def _tell(self, call: Call) -> None:
@@ -74,7 +75,7 @@ class Stdio:
         self._tell = tell
         self._into = into
         self._writing = threading.Lock()
-        self._under_way: dict[str | int, threading.Thread | None] = {}
+        self._under_way: dict[str | int, threading.Thread] = {}
         self._listening: dict[str | int, Request] = {}
         self._room = threading.BoundedSemaphore(WORKERS_MAX)
 
@@ -125,6 +126,9 @@ class Stdio:
 
     def _begin(self, request: Request) -> None:
         assert request.id is not None
+        if len(self._under_way) >= UNDER_WAY_MAX:
+            self._say(protocol.refused(_TOO_MANY, request.id))
+            return
         thread = threading.Thread(target=self._work, args=(request,), daemon=True)
         self._under_way[request.id] = thread
         thread.start()
@@ -137,6 +141,8 @@ class Stdio:
             reply = protocol.answer(request, self._desk)
         if self._under_way.pop(request.id, None) is not None:
             self._say(reply)
+        elif reply.call is not None:
+            self._tell(reply.call)
 
     def _say(self, reply: Reply) -> None:
         data = reply.body + b"\n"
@@ -151,12 +157,12 @@ class Stdio:
 
     def _end(self) -> None:
         for thread in list(self._under_way.values()):
-            if thread is not None:
-                thread.join(END_PATIENCE_S)
+            thread.join(END_PATIENCE_S)
         for request in list(self._listening.values()):
             self._say(Reply(protocol.listened(request)))
 
 
+_TOO_MANY = Refused(protocol.INTERNAL_ERROR, f"{UNDER_WAY_MAX} calls are under way, which is the limit")
 _TOO_LONG = Refused(protocol.INVALID_REQUEST, f"a message has at most {MESSAGE_BYTES_MAX:,} bytes")
 
 

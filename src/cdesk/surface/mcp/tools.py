@@ -204,9 +204,19 @@ class LogEvent(Arguments, frozen=True):
 
 
 def _log_event(desk: Desk, asked: LogEvent, call: Running) -> Recorded:
-    from cdesk.activity.catalog import CATALOG
+    from cdesk.activity.catalog import CATALOG, FAMILIES
     from cdesk.capture.intake import Unacceptable, activity
 
+    if asked.activity in _NOT_ANYBODYS or any(
+        asked.activity == one.activity
+        for family in FAMILIES
+        if family.name in ("mcp", "system")
+        for one in family.activities
+    ):
+        raise UsageError(
+            f"{asked.activity} is not for this tool to tell.",
+            _NOT_ANYBODYS.get(asked.activity, "cdesk tells it itself."),
+        )
     person, caller = desk.person(), desk.caller
     at = SYSTEM_CLOCK.now()
     given = {
@@ -225,6 +235,12 @@ def _log_event(desk: Desk, asked: LogEvent, call: Running) -> Recorded:
         raise CdeskError("it was not kept: consent excludes this source or project.", "See [consent] in config.toml.")
     known = "" if asked.activity in CATALOG else " The catalog does not know this name; it is kept as it is."
     return Recorded(cite=f"activity:{event.activity_id}", is_durable=True, note=f"Recorded.{known}")
+
+
+_NOT_ANYBODYS = {
+    "insight_recorded": "Use record_insight.",
+    "insight_corrected": "A person corrects insights, with `cdesk insight` or on the page.",
+}
 
 
 # -- usage -------------------------------------------------------------------------------------------------------
