@@ -158,7 +158,9 @@ def test_an_event_is_an_activity_like_any_other() -> None:
     """By its own id the same fact; features are what was given."""
     held = desk()
     for _ in range(2):
-        called(held, "log_event", activity="app_deployed", features={"to": "prod"}, event_id="d1", ts="2026-11-23T09:00Z")
+        called(
+            held, "log_event", activity="app_deployed", features={"to": "prod"}, event_id="d1", ts="2026-11-23T09:00Z"
+        )
     first, again = held.admitted
     assert first == again and first.source == "mcp" and first.customer == "ada"
     assert first.feature_json == {"project_path": "/work/app", "to": "prod"}

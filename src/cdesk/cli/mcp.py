@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,26 +17,22 @@ PATIENCE_S = 15.0
 def run(arguments: list[str]) -> int:
     if arguments:
         return _told(arguments)
+    from cdesk.surface.mcp.lines import Lines
+    from cdesk.surface.mcp.protocol import MESSAGE_BYTES_MAX
     from cdesk.surface.mcp.stdio import Session
 
     said = sys.stdout.fileno()
     sys.stdout = sys.stderr  # whatever prints by mistake does not print there
-    session = Session(_service, into=said)
+    lines = Lines(sys.stdin.fileno(), MESSAGE_BYTES_MAX)
+    signal.set_wakeup_fd(lines.wakeup, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+        signal.signal(number, lambda *_: None)  # the lines end; there is still something to put away
+    session = Session(_service, into=said)
     try:
-        session.run(sys.stdin.buffer)
-    except SystemExit:
-        pass
+        session.run(lines)
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):  # there is still something to put away
-            signal.signal(number, signal.SIG_IGN)
         session.close()
     return 0
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit
 
 
 def _service(home: Home) -> Service | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from cdesk.surface.mcp import protocol
 from cdesk.surface.mcp.protocol import LISTEN, MESSAGE_BYTES_MAX, Refused, Reply, Request
@@ -39,7 +39,7 @@ class Session:
         self._desk: LocalDesk | None = None
         self._recorder: Recorder | None = None
 
-    def run(self, lines: BinaryIO) -> None:
+    def run(self, lines: Iterable[bytes | None]) -> None:
         self._stdio.run(lines)
 
     def close(self) -> None:
@@ -75,17 +75,17 @@ class Stdio:
         self._tell = tell
         self._into = into
         self._writing = threading.Lock()
-        self._under_way: dict[str | int, threading.Thread] = {}
+        self._under_way: set[str | int] = set()
+        self._workers: set[threading.Thread] = set()
         self._listening: dict[str | int, Request] = {}
         self._room = threading.BoundedSemaphore(WORKERS_MAX)
 
-    def run(self, lines: BinaryIO) -> None:
-        """Until the client closes its end."""
-        while line := lines.readline(MESSAGE_BYTES_MAX + 1):
-            if len(line) > MESSAGE_BYTES_MAX and not line.endswith(b"\n"):
-                _pass_over(lines)
+    def run(self, lines: Iterable[bytes | None]) -> None:
+        """Until there are no more lines. None: one that was too long."""
+        for line in lines:
+            if line is None:
                 self._say(protocol.refused(_TOO_LONG))
-            elif not line.isspace():
+            elif line.strip():
                 self._take(line)
         self._end()
 
@@ -111,7 +111,7 @@ class Stdio:
         if request.method == "notifications/cancelled":
             named = request.params.get("requestId")
             if isinstance(named, str | int):
-                self._under_way.pop(named, None)
+                self._under_way.discard(named)
                 self._listening.pop(named, None)
 
     def _listened(self, request: Request) -> None:
@@ -126,20 +126,28 @@ class Stdio:
 
     def _begin(self, request: Request) -> None:
         assert request.id is not None
-        if len(self._under_way) >= UNDER_WAY_MAX:
+        if len(self._workers) >= UNDER_WAY_MAX:
             self._say(protocol.refused(_TOO_MANY, request.id))
             return
-        thread = threading.Thread(target=self._work, args=(request,), daemon=True)
-        self._under_way[request.id] = thread
-        thread.start()
+        self._under_way.add(request.id)
+        worker = threading.Thread(target=self._work, args=(request,), daemon=True)
+        self._workers.add(worker)
+        worker.start()
 
     def _work(self, request: Request) -> None:
-        assert request.id is not None
-        with self._room:
-            if request.id not in self._under_way:
-                return
-            reply = protocol.answer(request, self._desk)
-        if self._under_way.pop(request.id, None) is not None:
+        try:
+            with self._room:
+                self._finish(request)
+        finally:
+            self._workers.discard(threading.current_thread())
+
+    def _finish(self, request: Request) -> None:
+        """One call; who cancelled it meanwhile hears nothing, and it is recorded all the same."""
+        if request.id not in self._under_way:
+            return
+        reply = protocol.answer(request, self._desk)
+        if request.id in self._under_way:
+            self._under_way.discard(request.id)
             self._say(reply)
         elif reply.call is not None:
             self._tell(reply.call)
@@ -156,20 +164,14 @@ class Stdio:
             self._tell(reply.call)
 
     def _end(self) -> None:
-        for thread in list(self._under_way.values()):
-            thread.join(END_PATIENCE_S)
+        for worker in list(self._workers):
+            worker.join(END_PATIENCE_S)
         for request in list(self._listening.values()):
             self._say(Reply(protocol.listened(request)))
 
 
 _TOO_MANY = Refused(protocol.INTERNAL_ERROR, f"{UNDER_WAY_MAX} calls are under way, which is the limit")
 _TOO_LONG = Refused(protocol.INVALID_REQUEST, f"a message has at most {MESSAGE_BYTES_MAX:,} bytes")
-
-
-def _pass_over(lines: BinaryIO) -> None:
-    """The rest of a line that is too long."""
-    while (part := lines.readline(MESSAGE_BYTES_MAX)) and not part.endswith(b"\n"):
-        pass
 
 
 def _is_slow(tool: str) -> bool:
