@@ -112,7 +112,7 @@ class McpRoute:
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(PATH, self._post, methods=["POST"])]
+        return [Route(PATH, self._post, methods=["POST"]), Route(PATH, _not_offered)]
 
     async def _post(self, http: HttpRequest) -> Response:
         if unacceptable := _unacceptable(http):
@@ -239,6 +239,13 @@ def _unacceptable(http: HttpRequest) -> Response | None:
     if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return _refusal(415, "Content-Type must be application/json")
     return None
+
+
+async def _not_offered(http: HttpRequest) -> Response:
+    """What older revisions open a standing stream by; without this route the page's files would answer."""
+    refusal = _refusal(405, "only POST is offered here")
+    refusal.headers["Allow"] = "POST"
+    return refusal
 
 
 def _refusal(status: int, message: str) -> Response:

@@ -331,6 +331,8 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("POST", "/v1/ask", "The answer to a ready-made question.", _told(SqlAnswer, "Its rows."),
               takes=Body("The question, by name.", {JSON: _of(Asked)}), errors=(400, *_READS)),
     _mcp(),
+    Operation("GET", MCP, "Not offered: there is no standing stream.",
+              {405: Body("POST is offered.", {JSON: _of(Rpc)})}),
     Operation("POST", "/v1/import", "Reads transcripts whole; what is known already changes nothing.",
               {200: Body("Lines of ImportLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
               takes=Body("Claude's folders; without any, those of this machine.", {JSON: _of(ImportRequest)}),
