@@ -40,6 +40,11 @@ class Client:
     def post(self, path: str, body: Any) -> Any:
         return self._call("POST", path, msgspec.json.encode(body))
 
+    def check_awake(self, seconds: float) -> None:
+        """Raises ServiceError unless it answers within so many seconds; one that hangs still takes connections."""
+        connection, _ = self._open("GET", "/healthz", b"", seconds)
+        connection.close()
+
     def stream(self, path: str, body: Any) -> Iterator[Any]:
         """The JSON lines of a long answer, as they come."""
         connection, response = self._open("POST", path, msgspec.json.encode(body), None)

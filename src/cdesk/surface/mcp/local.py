@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from cdesk.context.model import Context, ContextKey
 
 FOLDER_CHARACTERS_MAX = 4_096
+AWAKE_SECONDS = 1.0
+"""A service that hangs is found out before it is asked anything that may take longer."""
 
 
 class Service(Protocol):
+    def check_awake(self, seconds: float) -> None: ...
+
     def get(self, path: str) -> Any: ...
 
     def post(self, path: str, body: Any) -> Any: ...
@@ -96,6 +100,7 @@ class LocalDesk:
         service = self._service(self.home)
         if service is None:
             raise ServiceError("cdesk's service is not running, and this needs it.", "Start it with `cdesk up`.")
+        service.check_awake(AWAKE_SECONDS)
         return dict(service.post(path, asked) if asked else service.get(path))
 
     def close(self) -> None:
