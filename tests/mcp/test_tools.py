@@ -27,12 +27,12 @@ HITS = {
     ],
     "has_more": False,
 }  # fmt: skip
-USAGE = {
+USAGE: dict[str, Any] = {
     "daily": [{"date": f"2026-11-{day:02d}", "totalTokens": day, "totalCost": day / 10, "modelBreakdowns": [{"x": 1}]}
               for day in range(1, 29)],
     "totals": {"totalTokens": 406, "totalCost": 40.6},
 }  # fmt: skip
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "/v1/search": HITS, "/v1/usage": USAGE,
     "/v1/questions": {"questions": [{"name": "q", "title": "Q", "columns": {"a": "b"}}]},
     "/v1/ask": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_1"},
@@ -292,7 +292,13 @@ def test_wrong_arguments_are_one_clear_line(tool: str, given: dict[str, Any]) ->
 
 
 def test_a_service_that_is_down_is_told_with_the_remedy() -> None:
-    for tool, given in (("usage", {}), ("search_activity", {}), ("list_questions", {}), ("ask", {"question": "q"})):
+    asked: dict[str, dict[str, Any]] = {
+        "usage": {},
+        "search_activity": {},
+        "list_questions": {},
+        "ask": {"question": "q"},
+    }
+    for tool, given in asked.items():
         result = called(HeldDesk(), tool, **given)
         assert result["isError"] and "cdesk up" in result["content"][0]["text"]
 

@@ -52,6 +52,11 @@ class LocalDesk:
 
         return person(self.settings.person, self.home.path)
 
+    def prepare(self) -> None:
+        """Finds out who the person is, and opens the cache. Raises CdeskError."""
+        self.person()
+        self._reader()
+
     def person(self) -> Person:
         return self._who
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cdesk.surface.mcp import protocol
@@ -35,7 +36,8 @@ class Session:
         into: int = 1,
     ) -> None:
         self._service, self._environment = service, environment
-        self._stdio = Stdio(self._opened, self._tell, into=into)
+        self._stdio = Stdio(self._opened, self._tell, self._prepare, into=into)
+        self._opening = threading.Lock()
         self._desk: LocalDesk | None = None
         self._recorder: Recorder | None = None
 
@@ -52,9 +54,19 @@ class Session:
     def _opened(self) -> LocalDesk:
         from cdesk.surface.mcp.local import LocalDesk
 
-        if self._desk is None:
-            self._desk = LocalDesk(self._service, self._environment)
-        return self._desk
+        with self._opening:
+            if self._desk is None:
+                self._desk = LocalDesk(self._service, self._environment)
+            return self._desk
+
+    def _prepare(self) -> None:
+        """While the client thinks, what the first call needs is made ready; what is wrong is told to who calls."""
+        from cdesk.errors import CdeskError
+
+        with suppress(CdeskError, OSError, ImportError):
+            from cdesk.surface.mcp import tools  # noqa: F401
+
+            self._opened().prepare()
 
     def _tell(self, call: Call) -> None:
         from cdesk.clock import SYSTEM_CLOCK
@@ -68,11 +80,15 @@ class Session:
 
 
 class Stdio:
-    """One client. `desk` is opened when somebody calls a tool; `tell` is given each call after its answer was written."""
+    """One client. `desk` is opened when somebody calls a tool; `tell` is given each call after its answer was written;
+    `prepare` is run aside, after the first answer."""
 
-    def __init__(self, desk: Callable[[], Desk], tell: Callable[[Call], None], *, into: int = 1) -> None:
+    def __init__(
+        self, desk: Callable[[], Desk], tell: Callable[[Call], None], prepare: Callable[[], None], *, into: int = 1
+    ) -> None:
         self._desk = desk
         self._tell = tell
+        self._prepare: Callable[[], None] | None = prepare
         self._into = into
         self._writing = threading.Lock()
         self._under_way: set[str | int] = set()
@@ -162,6 +178,9 @@ class Stdio:
                 pass
         if reply.call is not None:
             self._tell(reply.call)
+        if self._prepare is not None:
+            prepare, self._prepare = self._prepare, None
+            threading.Thread(target=prepare, daemon=True).start()
 
     def _end(self) -> None:
         for worker in list(self._workers):
