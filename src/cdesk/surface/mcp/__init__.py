@@ -6,13 +6,13 @@
                  page.py          a budget of tokens, and a cursor for the rest
                  quote.py         recorded text stands as data, whatever it says
                  called.py        each call is itself an activity
-    stdio        local.py, stdio.py, recorder.py       one process per session, no warehouse
-    HTTP         surface/http/mcp.py                    the service's own `/mcp`
+    stdio        lines.py, stdio.py, local.py, recorder.py    one process per session, no warehouse
+    HTTP         surface/http/mcp.py                           the service's own `/mcp`
 
 Limits first
     one message           MESSAGE_BYTES_MAX; longer ones are refused
     one answer            2,000 tokens unless asked otherwise, 200 to 20,000
-    asks of the service   WORKERS_MAX at a time over stdio, each at most PATIENCE_S
+    calls under way       WORKERS_MAX at a time over stdio; a service is waited for at most PATIENCE_S (cli/mcp.py)
 
 Revisions   2026-07-28: every request says its revision and the client's capabilities in `_meta`; nothing is remembered
             between requests. 2025-11-25 and 2025-06-18: `initialize` first; we remember nothing then either, so one

@@ -99,7 +99,8 @@ class LocalDesk:
 
                 self._producer = Producer(self.home, self.settings)
                 self._producer.watch.look()
-        return self._producer.gate.admit(activities)
+            gate = self._producer.gate
+        return gate.admit(activities)
 
     def ask(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         service = self._service(self.home)

@@ -30,6 +30,7 @@ class Recorder:
         self._admit = admit
         self._told: SimpleQueue[Callable[[], Activity] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._closing = threading.Event()
         self._calls = 0
         self._is_open = False
@@ -42,9 +43,10 @@ class Recorder:
             return
         self._calls += 1
         self._told.put(made)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="cdesk-mcp-recorder", daemon=True)
-            self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="cdesk-mcp-recorder", daemon=True)
+                self._thread.start()
 
     def close(self) -> None:
         self._closing.set()

@@ -1,9 +1,10 @@
-"""MCP over standard input and output: a message a line. What waits for the service waits in a thread of its own."""
+"""MCP over standard input and output: a message a line. What waits for the disk or the service waits in a thread of its own."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 WORKERS_MAX = 8
 UNDER_WAY_MAX = 64
-"""Calls that wait for the service, or for their turn to."""
+"""Calls that wait for the disk or the service, or for their turn to."""
 END_PATIENCE_S = 1.0
 """Answers still on their way when the client has gone are waited for so long."""
 
@@ -74,8 +75,9 @@ class Session:
         from cdesk.surface.mcp.recorder import Recorder
 
         desk = self._opened()
-        if self._recorder is None:
-            self._recorder = Recorder(desk.admit)
+        with self._opening:
+            if self._recorder is None:
+                self._recorder = Recorder(desk.admit)
         self._recorder.tell(lambda: activity(call, desk.caller, desk.person(), SYSTEM_CLOCK))
 
 
@@ -183,8 +185,9 @@ class Stdio:
             threading.Thread(target=prepare, daemon=True).start()
 
     def _end(self) -> None:
+        until = time.monotonic() + END_PATIENCE_S
         for worker in list(self._workers):
-            worker.join(END_PATIENCE_S)
+            worker.join(max(0.0, until - time.monotonic()))
         for request in list(self._listening.values()):
             self._say(Reply(protocol.listened(request)))
 
@@ -196,4 +199,4 @@ _TOO_LONG = Refused(protocol.INVALID_REQUEST, f"a message has at most {MESSAGE_B
 def _is_slow(tool: str) -> bool:
     from cdesk.surface.mcp.tools import TOOLS
 
-    return tool in TOOLS and TOOLS[tool].waits_for == "service"
+    return tool in TOOLS and TOOLS[tool].waits_for != "nothing"
