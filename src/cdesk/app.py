@@ -49,7 +49,6 @@ from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
-from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 if TYPE_CHECKING:
     from cdesk.capture.answer import Answers
@@ -200,6 +199,8 @@ class App(Producer):
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        from cdesk.warehouse.duckdb.store import DuckDBWarehouse  # who only hands in activities does not load it
+
         home.make()
         self._owner = own(home, clock)
         try:

@@ -29,3 +29,20 @@ class Clock:
 
 
 SYSTEM_CLOCK = Clock()
+
+
+def local_timezone() -> str:
+    """This machine's zone by name; UTC when it has none."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    candidates = [os.environ.get("TZ", "").lstrip(":")]
+    link = os.path.realpath("/etc/localtime")
+    if "/zoneinfo/" in link:
+        candidates.append(link.split("/zoneinfo/", 1)[1])
+    for name in filter(None, candidates):
+        try:
+            ZoneInfo(name)
+            return "UTC" if name in ("Etc/UTC", "Etc/UCT", "Zulu") else name
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return "UTC"

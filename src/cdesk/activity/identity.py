@@ -9,6 +9,8 @@ RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons f
     response    message id + request id          also: message id alone (side chats replay under new requests);
                 message id alone in a side chain also: request id alone (all that telemetry knows)
     tool        tool_use_id
+    mcp         tool_use_id                      a call that no session names: tool, time and a random name
+    insight     tool_use_id of the call that recorded it, else time and a random name
     file        tool_use_id + path
     prompt      line uuid                        also: prompt id (all that a hook knows)
     injected    session + text of a task notification (all that a hook knows of it; a transcript: its line uuid)

@@ -32,12 +32,18 @@ class Client:
 
     record: ServiceRecord
     token: str
+    patience_s: float = TIMEOUT_S
 
     def get(self, path: str) -> Any:
         return self._call("GET", path, b"")
 
     def post(self, path: str, body: Any) -> Any:
         return self._call("POST", path, msgspec.json.encode(body))
+
+    def check_awake(self, seconds: float) -> None:
+        """Raises ServiceError unless it answers within so many seconds; one that hangs still takes connections."""
+        connection, _ = self._open("GET", "/healthz", b"", seconds)
+        connection.close()
 
     def stream(self, path: str, body: Any) -> Iterator[Any]:
         """The JSON lines of a long answer, as they come."""
@@ -51,9 +57,13 @@ class Client:
             connection.close()
 
     def _call(self, method: str, path: str, body: bytes) -> Any:
-        connection, response = self._open(method, path, body, TIMEOUT_S)
+        import http.client
+
+        connection, response = self._open(method, path, body, self.patience_s)
         try:
             content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise _unanswered(error) from None
         finally:
             connection.close()
         if response.status >= 400:
@@ -71,16 +81,16 @@ class Client:
             connection.request(method, path, body, headers)
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise ServiceError(f"the service does not answer ({error}).", "Look at `cdesk doctor`.") from None
+            raise _unanswered(error) from None
 
 
-def connect(home: Home) -> Client | None:
-    """The service of this home; None when none is running."""
+def connect(home: Home, patience_s: float = TIMEOUT_S) -> Client | None:
+    """The service of this home; None when none is running. patience_s: how long a call waits for its answer."""
     record = running(home)
     if record is None:
         return None
     try:
-        return Client(record, home.token.read_text("ascii").strip())
+        return Client(record, home.token.read_text("ascii").strip(), patience_s)
     except OSError as error:
         raise ServiceError(
             f"cannot read {home.token}: {error.strerror}.", "Restart with `cdesk down`, `cdesk up`."
@@ -103,6 +113,10 @@ def _is_ours(pid: int) -> bool:
             return b"cdesk" in file.read()
     except OSError:
         return True
+
+
+def _unanswered(error: Exception) -> ServiceError:
+    return ServiceError(f"the service does not answer ({error}).", "Look at `cdesk doctor`.")
 
 
 def _raise(status: int, content: bytes) -> None:

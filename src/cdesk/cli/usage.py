@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 from cdesk import config
 from cdesk.cli import show
 from cdesk.cli.client import connect
+from cdesk.clock import local_timezone
 from cdesk.errors import UsageError
 from cdesk.query.usage import BYS, parse_day
 
@@ -80,23 +80,6 @@ def _price_file(path: Path) -> msgspec.Raw:
         return msgspec.Raw(path.read_bytes())
     except PriceBookError as error:
         raise UsageError(str(error)) from None
-
-
-def local_timezone() -> str:
-    """This machine's zone by name; UTC when it has none."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    candidates = [os.environ.get("TZ", "").lstrip(":")]
-    link = os.path.realpath("/etc/localtime")
-    if "/zoneinfo/" in link:
-        candidates.append(link.split("/zoneinfo/", 1)[1])
-    for name in filter(None, candidates):
-        try:
-            ZoneInfo(name)
-            return "UTC" if name in ("Etc/UTC", "Etc/UCT", "Zulu") else name
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
-    return "UTC"
 
 
 def _show(report: dict[str, Any], by: str, timezone: str, is_sample: bool) -> None:

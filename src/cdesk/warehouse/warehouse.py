@@ -65,8 +65,10 @@ class Warehouse(Protocol):
         """Rows of one trusted statement."""
         ...
 
-    def ask(self, sql: str, *, query_id: str, rows_max: int, seconds_max: float) -> Answer:
-        """Rows of one statement from outside: read-only, no files, no settings. Raises QueryRefused."""
+    def ask(
+        self, sql: str, parameters: Sequence[Any] = (), *, query_id: str, rows_max: int, seconds_max: float
+    ) -> Answer:
+        """Rows of one statement from outside: read-only, no files, no settings; in the query log. Raises QueryRefused."""
         ...
 
     def count(self) -> int:

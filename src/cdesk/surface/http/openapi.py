@@ -26,11 +26,15 @@ from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
+from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
+from cdesk.query.questions import Asked
+from cdesk.query.search import Hits, Search
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
+from cdesk.surface.http.answers import ExplainRequest, QuestionList
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
@@ -39,6 +43,7 @@ from cdesk.surface.http.drift import Incidents
 from cdesk.surface.http.health import ACTS, Health, at_page
 from cdesk.surface.http.health import PATH as HEALTH
 from cdesk.surface.http.insights import PATH as INSIGHTS
+from cdesk.surface.http.mcp import PATH as MCP
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
@@ -74,6 +79,15 @@ class RpcStatus(msgspec.Struct, frozen=True):
 
     code: int
     message: str
+
+
+class Rpc(msgspec.Struct, frozen=True):
+    """JSON-RPC 2.0, of the Model Context Protocol: result or error, and the id of the request where it had one."""
+
+    jsonrpc: Literal["2.0"]
+    id: str | int | None
+    result: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    error: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SqlAnswer(msgspec.Struct, frozen=True):
@@ -194,7 +208,7 @@ _STRUCTS: tuple[type, ...] = (
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
-    Remembered,
+    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Asked, Rpc,
 )  # fmt: skip
 
 
@@ -278,6 +292,29 @@ def _otlp(signal: str, field: str) -> Operation:
     )  # fmt: skip
 
 
+def _mcp() -> Operation:
+    failures = {
+        400: "Not a message, headers that say other than the body, or a revision that is not spoken here.",
+        404: "No such method, in revision 2026-07-28.",
+        406: "An Accept without JSON.",
+        413: "Over 4 MiB.",
+        415: "Another Content-Type.",
+        503: "Too many listen.",
+    }
+    return Operation(
+        "POST", MCP, "The Model Context Protocol, revisions 2026-07-28 and 2025-11-25, without sessions.",
+        {
+            200: Body("The answer; to subscriptions/listen, events.", {JSON: _of(Rpc), EVENTS: WORDS}),
+            202: Body("A notification was taken.", {}),
+            **{status: Body(why, {JSON: _of(Rpc)}) for status, why in failures.items()},
+        },
+        takes=Body("A request or notification.", {JSON: {
+            "type": "object", "required": ["jsonrpc", "method"],
+            "properties": {"jsonrpc": {"const": "2.0"}, "method": WORDS, "params": {"type": "object"}},
+        }}),
+    )  # fmt: skip
+
+
 _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("GET", "/healthz", "Is it there.", {200: Body("It is.", {TEXT: WORDS})}, "open"),
     Operation("GET", PATH, "This description.", {200: Body("OpenAPI 3.1.", {JSON: {"type": "object"}})}),
@@ -289,6 +326,19 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(UsageReport, "The report."),
               takes=Body("What to report. `prices` is a price book of your own, see docs/pricing.md.",
                          {JSON: _of(UsageRequest)}), errors=(400, *_READS)),
+    Operation("POST", "/v1/search", "What was done, by words, kind, project, session and time; the newest first.",
+              _told(Hits, "The activities."), takes=Body("What to look for.", {JSON: _of(Search)}),
+              errors=(400, *_READS)),
+    Operation("POST", "/v1/explain", "What stands behind a citation: an activity, an insight or a query.",
+              _told(Explanation, "What stands there."), takes=Body("The citation.", {JSON: _of(ExplainRequest)}),
+              errors=(400, *_READS)),
+    Operation("GET", "/v1/questions", "Ready-made questions, with the columns of their answers.",
+              _told(QuestionList, "All of them."), errors=(400,)),
+    Operation("POST", "/v1/ask", "The answer to a ready-made question.", _told(SqlAnswer, "Its rows."),
+              takes=Body("The question, by name.", {JSON: _of(Asked)}), errors=(400, *_READS)),
+    _mcp(),
+    Operation("GET", MCP, "Not offered: there is no standing stream.",
+              {405: Body("POST is offered.", {JSON: _of(Rpc)})}),
     Operation("POST", "/v1/import", "Reads transcripts whole; what is known already changes nothing.",
               {200: Body("Lines of ImportLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
               takes=Body("Claude's folders; without any, those of this machine.", {JSON: _of(ImportRequest)}),

@@ -32,7 +32,9 @@ from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
 from cdesk.surface.http import context, dead_letters, drift, hooks, identity, insights, metrics, openapi, otlp, tasks
 from cdesk.surface.http import token as tokens
+from cdesk.surface.http.answers import Answers
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.mcp import McpRoute
 from cdesk.surface.http.page import PageRoutes
 from cdesk.surface.status import Status, of_app
 
@@ -46,6 +48,7 @@ def create(
 ) -> Guarded:
     """The ASGI application. `backfill` is shown in the status while it is under way; streams end when `is_stopping`."""
     routes = Routes(app, port, backfill)
+    answers = Answers(app)
     page = PageRoutes(app, token, port, backfill, is_stopping)
     starlette = Starlette(routes=[
         Route("/healthz", _health),
@@ -63,6 +66,8 @@ def create(
         *dead_letters.routes(app),
         *metrics.routes(app, port),
         *tasks.routes(app),
+        *answers.routes,
+        *McpRoute(app, answers, is_stopping).routes,
         *openapi.routes(port),
         *page.routes,
     ], exception_handlers={QueueError: hooks.Refused(app, _failed), CdeskError: _failed, HTTPException: _not_served, Exception: _broken})  # fmt: skip

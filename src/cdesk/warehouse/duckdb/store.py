@@ -120,7 +120,9 @@ class DuckDBWarehouse:
         with self._healing(), translated(), self._connection.cursor() as cursor:
             return _fetch(cursor.execute(sql, list(parameters)), "", rows_max)
 
-    def ask(self, sql: str, *, query_id: str, rows_max: int, seconds_max: float) -> Answer:
+    def ask(
+        self, sql: str, parameters: Sequence[Any] = (), *, query_id: str, rows_max: int, seconds_max: float
+    ) -> Answer:
         statement = _one_select(sql)
         started = self._clock.now()
         with self._connection.cursor() as cursor:
@@ -129,7 +131,7 @@ class DuckDBWarehouse:
             watchdog.start()
             try:
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                answer = _fetch(cursor.execute(statement), query_id, rows_max)
+                answer = _fetch(cursor.execute(statement, list(parameters)), query_id, rows_max)
             except duckdb.InterruptException:
                 error = QueryRefused(f"the query ran longer than {seconds_max:g} s and was stopped.", "Narrow it down.")
                 self._log(query_id, sql, started, error=str(error))

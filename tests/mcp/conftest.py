@@ -1,0 +1,3 @@
+from tests.journeys.conftest import cdesk
+
+__all__ = ["cdesk"]
