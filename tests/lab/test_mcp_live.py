@@ -15,14 +15,10 @@ from typing import Any
 
 import pytest
 from tests.journeys.cdesk import Cdesk
-from tests.lab.test_hooks_live import BINARY, LAB, settled
+from tests.lab.claude import LAB, NEEDED, settled
 from tests.mcp.process import queued
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not LAB.exists(), reason="needs ../shared/lab, which is not beside this repository"),
-    pytest.mark.skipif(not Path(BINARY).is_file(), reason="needs CLAUDE_BIN, the Claude Code executable"),
-]
+pytestmark = NEEDED
 ASKED: dict[str, dict[str, Any]] = {
     "get_context": {}, "record_insight": {"subject": "lab", "metric": "works", "statement": "The lab works."},
     "log_event": {"activity": "lab_visited"}, "usage": {"by": "model"}, "search_activity": {"text": "lab"},
