@@ -26,14 +26,13 @@ def _until(ask: Callable[[], dict[str, Any]], is_there: Callable[[dict[str, Any]
 def test_an_insight_comes_back_with_its_source(cdesk: Cdesk) -> None:
     """It is an atom under the id that was given at once; the context of its project cites it; explain leads back."""
     cdesk.up()
-    where = {"CLAUDE_PROJECT_DIR": "/work/app"}
-    with started(cdesk.home, **where) as first:
+    with started(cdesk.home, CLAUDE_PROJECT_DIR="/work/app") as first:
         told = first.call("record_insight", subject="tests/api", metric="fix_command", statement=STATEMENT)
         assert not told["isError"], told
         assert first.end() == 0
     cite = told["structuredContent"]["cite"].replace("activity:", "atom:")
     assert cite in told["structuredContent"]["note"]
-    with started(cdesk.home, **where) as second:
+    with started(cdesk.home, CLAUDE_PROJECT_DIR="/work/app") as second:
         _until(lambda: second.call("explain", citation=cite), lambda answer: not answer["isError"])
         given = _until(
             lambda: dict(second.call("get_context")["structuredContent"]),
