@@ -23,6 +23,7 @@ from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
 from cdesk.capture.gate import Gate
 from cdesk.capture.incident import Incidents
+from cdesk.capture.insight import InsightDesk
 from cdesk.capture.intake import Intake
 from cdesk.capture.person import person
 from cdesk.capture.relief import Relief
@@ -35,6 +36,7 @@ from cdesk.context.cache import ContextReader
 from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.completeness import Completeness
+from cdesk.query.insights import Insights
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
@@ -126,6 +128,10 @@ class Producer:
         return Intake(self.gate)
 
     @cached_property
+    def insight_desk(self) -> InsightDesk:
+        return InsightDesk(lambda: self.gate, lambda: person(self.settings.person, self.home.path), self.clock)
+
+    @cached_property
     def replay(self) -> Replay:
         """A letter that somebody gives another chance is not left out, however pressed the queue is."""
         whole = replace(self.gate, relief=None)
@@ -211,6 +217,7 @@ class App(Producer):
         self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
         self.uploader = Uploader(self.reader, self.warehouse, self.dead, self.inspector)
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock)
+        self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment

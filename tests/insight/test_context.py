@@ -250,7 +250,7 @@ def test_a_failure_says_what_fixed_it(history: History) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"superseded_by": "a2"}, {"is_stale": True}, {"is_quarantined": True}, {"valid_until": NOON + timedelta(minutes=1)},
+        {"superseded_by": "a2"}, {"is_stale": True}, {"is_quarantined": True}, {"is_silenced": True}, {"valid_until": NOON + timedelta(minutes=1)},
         {"valid_from": NOON + timedelta(days=1)}, {"customer": "bob"},
     ],
 )  # fmt: skip

@@ -57,6 +57,14 @@ class House:
         assert not receipt.rejected, receipt.rejected
         self.app.uploader.drain()
 
+    def tell(self, name: str, key: str, features: dict[str, Any]) -> None:
+        receipt = self.app.intake.take([{
+            "activity": name, "ts": datetime.now(UTC).isoformat(), "customer": "ada", "activity_id": key,
+            "_session_id": "s1", "feature_json": features,
+        }])  # fmt: skip
+        assert not receipt.rejected, receipt.rejected
+        self.app.uploader.drain()
+
     def turn(self) -> list[ContextKey]:
         """Tasks run, then contexts; gives what was built."""
         self.app.tasks.run_pending()
@@ -221,6 +229,30 @@ def test_an_atom_is_told_where_it_belongs(house: House) -> None:
                 {"id": id_, "how": derivation, "seq": unit.next_seq("INSIGHT_ATOMS")}, "INSIGHT_ATOMS",
             )  # fmt: skip
         assert set(house.look()) == expected, id_
+
+
+def test_what_somebody_noted_is_told_until_it_is_silenced(house: House) -> None:
+    """Through the queue and the task that makes atoms of it."""
+    house.put("exit 1")
+    house.turn()
+    noted = {
+        "subject": "tests",
+        "metric": "rule",
+        "statement": "Run make first.",
+        "author": "claude",
+        "project_path": "/p",
+    }
+    house.tell("insight_recorded", "i1", noted)
+    assert ADA in house.turn()
+    [told] = [one for one in house.read().statements if one.section == "insight"]
+    assert told.text == 'Noted by Claude: "Run make first.".'
+    house.tell(
+        "insight_corrected",
+        "i2",
+        {"atom_id": told.sources[0].removeprefix("atom:"), "action": "silence", "author": "person"},
+    )
+    assert ADA in house.turn()
+    assert not [one for one in house.read().statements if one.section == "insight"]
 
 
 def test_a_change_waits_for_the_task_that_takes_it_in(house: House) -> None:

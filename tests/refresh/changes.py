@@ -20,7 +20,7 @@ COLUMNS = (
     "_cache_read_tokens",
 )  # fmt: skip
 _READS = re.compile(r"^-- reads: (\w+) on (\w+) \((append|standard), (initial rows|new rows only)\)", re.M)
-_SCRATCH = re.compile(r"^-- scratch: (\w+)$", re.M)
+_SCRATCH = re.compile(r"^-- scratch: (.+)$", re.M)
 
 
 @cache
@@ -29,7 +29,8 @@ def statements(task: str) -> tuple[str, ...]:
 
 
 def _scratch(task: str) -> list[str]:
-    return _SCRATCH.findall((TASKS / f"{task}.sql").read_text("utf-8"))
+    found = _SCRATCH.search((TASKS / f"{task}.sql").read_text("utf-8"))
+    return found[1].split(", ") if found else []
 
 
 def _view(stream: str, mode: str, after: int) -> str:

@@ -192,3 +192,12 @@ def test_scheduled_times_come() -> None:
     assert daily.begin(0.0, NOON + timedelta(hours=5)) == NOON + timedelta(hours=1)
     daily.end(0.0, NOON + timedelta(hours=5), has_failed=False, was_first_look=False)
     assert daily.next_time == NOON + timedelta(hours=25)
+
+
+def test_who_promises_little_gathers_a_large_burst_too() -> None:
+    """A look at everything once a minute is not worth more looks because much has come."""
+    tasks = Tasks()
+    tasks.standings["a"] = Standing(parse("a", noting("a", fresh="1 min")))
+    tasks.run("a", 10.0, 0.01)
+    tasks.changed("a", MANY)
+    assert tasks.plan(10.1) == ([], 45.0 - (10.1 - 10.0))

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.refresh.house import START, activity, counted, noting, tasks, with_tables
 
@@ -98,6 +99,18 @@ def house(tmp_path: Path, deployed: Callable[[Path], Path]) -> Iterator[House]:
 # -- what runs -----------------------------------------------------------------------------------------------------
 
 
+def test_every_run_is_told_when_it_is_in_effect(house: House) -> None:
+    """To whoever builds on what tasks write; a run that failed is told, too."""
+    told: list[tuple[str, int, bool]] = []
+    runner = house.open(
+        {"count_activities": counted(), "broken": BROKEN},
+        on_done=lambda run: told.append((run.name, run.rows, bool(run.error))),
+    )
+    house.warehouse.merge([activity("a")])
+    runner.run_pending()
+    assert sorted(told) == [("broken", 0, True), ("count_activities", 1, False)]
+
+
 def test_derived_tables_follow_every_change(house: House) -> None:
     """New facts and changed ones; a second look has nothing to do, and is no run."""
     runner = house.open({"count_activities": counted()})
@@ -137,6 +150,16 @@ def test_an_idle_runner_sleeps_until_there_is_news(house: House) -> None:
     house.warehouse.query("SELECT count(*) FROM CLAUDE_STREAM_V2")
     house.warehouse.merge([activity("a", source="transcript", exit_code=1)])  # nothing new: no commit
     assert runner.sleeps[sleeps:] in ([], [None])  # at most the end of the last run
+
+
+def test_what_a_task_is_not_about_passes_unread(house: House) -> None:
+    """No run, but progress: it is not looked at again; what it is about wakes it."""
+    runner = house.open({"note_calls": noting("note_calls", "-- about: file_read, tool_called\n")})
+    other = msgspec.structs.replace(activity("b"), activity="user_asked")
+    house.warehouse.merge([other])
+    assert runner.run_pending() == [] and not runner.has_data("note_calls")
+    house.warehouse.merge([activity("a")])
+    assert [run.rows for run in runner.run_pending()] == [1]
 
 
 def test_a_burst_is_one_run(house: House) -> None:

@@ -47,6 +47,7 @@ def test_a_task_may_run_by_the_clock() -> None:
         ("task: roll_up", "task: other", "must be the file's name"),
         ("-- meaning: activities by hour\n", "", "no `meaning:`"),
         ("-- writes: ROLLED, INSIGHT_ATOMS\n", "", "no `writes:`"),
+        ("-- when: changes", "-- about: tool_called\n-- when: changes", "in CLAUDE_STREAM_V2 alone"),
         ("-- when: changes", "-- when: hourly", "neither `changes` nor `cron …`"),
         ("-- when: changes", "-- when: cron 0 25 * * * UTC", "hour '25' is outside 0-23"),
         ("-- when: changes", "-- when: cron 0 2 * * * Mars/Base", "'Mars/Base' is not a time zone"),

@@ -38,7 +38,7 @@ RENAMED = {
                       "error": "error_message"},
 }  # fmt: skip
 TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "object": "VARIANT",
-         "array": "VARIANT"}  # fmt: skip
+         "array": "VARIANT", "any": "VARIANT"}  # fmt: skip
 
 
 class Warehouse:

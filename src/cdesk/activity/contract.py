@@ -29,7 +29,7 @@ from cdesk.activity.catalog.shape import Declaration, Kind
 from cdesk.activity.model import JSON, Features
 
 DriftKind = Literal["new_key", "inconsistent_type", "wrong_type", "missing_key", "unknown_activity"]
-AdditionKind: TypeAlias = Kind | Literal["any", "optional", "activity"]
+AdditionKind: TypeAlias = Kind | Literal["optional", "activity"]
 
 EVERY_ONE = "*"
 HASHED = "[hashed:"
@@ -183,7 +183,10 @@ def _decoder(shape: _Shape) -> msgspec.json.Decoder[Any]:
             continue  # msgspec takes no name that JSON would escape: `check` looks at these
         name = f"f{number}"
         names[name] = key
-        fields.append((name, _FIELDS[kind]) if key in shape.required else (name, _FIELDS[kind] | None, None))
+        if key in shape.required:
+            fields.append((name, _FIELDS[kind]))
+        else:  # text that was not looked into may be null, too; msgspec takes no union of it
+            fields.append((name, _FIELDS[kind] if kind == "any" else _FIELDS[kind] | None, None))
     made = msgspec.defstruct(
         "Shape", fields, rename=names, kw_only=True, forbid_unknown_fields=not shape.takes_every_key
     )

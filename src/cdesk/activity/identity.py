@@ -20,6 +20,7 @@ RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons f
     metric      metric + attributes + interval
     telemetry   session + time + number of a telemetry record that nothing else names
     system      what happened to cdesk itself, to whom and when
+    insight     who recorded or corrected it, when, and a random name
     given       the caller's own id
     content     digest of everything             nothing else identifies it
 """

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",
     "drift": "what left the catalog's shape, and what to do about it",
+    "insight": "what Claude and people know here: list, show, record, correct, silence, restore",
     "task": "what keeps derived tables up to date: list, run, suspend, resume, history",
     "emit": "add activities of your own from NDJSON on standard input",
 }

@@ -2,7 +2,7 @@
 
 [drift]
 default = "additive"     what holds for a family that is not named
-llm = "strict"           sql, llm, tool, file, session, mcp, system; unknown: names that no family has
+llm = "strict"           sql, llm, tool, file, session, mcp, insight, system; unknown: names that no family has
 
                         additive               strict                 frozen
     new key             kept, and taken up     set aside              set aside, cannot be accepted
@@ -41,11 +41,12 @@ class DriftPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: Policy | None = None
     session: Policy | None = None
     mcp: Policy | None = None
+    insight: Policy | None = None
     system: Policy | None = None
     unknown: Policy = "additive"
 
     def of(self, family: str) -> Policy:
-        """`family`: one of the seven, or `unknown`."""
+        """`family`: one of the families, or `unknown`."""
         policy: Policy | None = getattr(self, family)
         return policy or self.default
 

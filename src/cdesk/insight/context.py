@@ -41,8 +41,6 @@ RECENCY_MIN = 0.1
 """Something old is still worth a tenth of something new."""
 FOLLOWS = 0.92
 """Each further statement of a section is worth so much of the one before it."""
-ELSEWHERE = 0.7
-"""An insight that is about no project in particular, in a project's context."""
 
 WEIGHTS: dict[Kind, dict[str, float]] = {
     "default": {"failure": 1.0, "insight": 1.0, "thread": 0.9, "file": 0.7, "usage": 0.6, "session": 0.6, "query": 0.5},
@@ -124,23 +122,28 @@ class ContextBuilder:
         of: dict[str, Any] = {"customers": customers}
         since = {**of, "week": days.week}
         inputs = ask(self._warehouse, "context_inputs", of)
-        named = ask(self._warehouse, "context_named", since, allowed="TRUE")
-        excluded = sorted({row[1] for row in named if self._excludes(row[1])})
+        excluded = self._excluded(since)
         allowed = "(project_path IS NULL OR project_path NOT IN (:excluded))" if excluded else "TRUE"
         within = {**since, "today": days.today, "excluded": excluded}
         used = ask(self._warehouse, "context_usage", within, allowed=allowed)
+        named = ask(self._warehouse, "context_named", within, allowed=allowed)
         slow = ask(self._warehouse, "context_slow", since)
         at = {**of, "now": now.replace(tzinfo=None)}
         atoms = ask(self._warehouse, "context_atoms", at, rows_max=str(ATOMS_MAX))
         return Known(
             days,
             _by_customer(customers, ((row[0], _input(row)) for row in inputs if not self._excludes(row[1]))),
-            {(row[0], row[1], bool(row[2])): (_used(*row[7:11]), _used(*row[3:7])) for row in used
-             if not self._excludes(row[1])},
-            _by_customer(customers, ((row[0], _named(row)) for row in named if not self._excludes(row[1]))),
+            {(row[0], row[1], bool(row[2])): (_used(*row[7:11]), _used(*row[3:7])) for row in used},
+            _by_customer(customers, ((row[0], _named(row)) for row in named)),
             _by_customer(customers, ((row[0], (row[1], int(row[2]), float(row[3]))) for row in slow)),
             _by_customer(customers, ((row[2], atom) for row in atoms if self._may_tell(atom := _atom(row)))),
         )  # fmt: skip
+
+    def _excluded(self, since: dict[str, Any]) -> list[str]:
+        """Projects of the week that consent withholds."""
+        if not self._consent.exclude_projects:
+            return []
+        return sorted(row[0] for row in ask(self._warehouse, "context_places", since) if self._excludes(row[0]))
 
     def _days(self, now: datetime) -> Days:
         midnight = self._local(now).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -179,7 +182,7 @@ class ContextBuilder:
             *statements.sessions(rows, with_words=with_words, with_project=with_project),
             *(statements.queries(rows) if with_words else []),
             *self._figures(key, known, notes),
-            *statements.insights(atom for atom in atoms if atom.id not in told),
+            *statements.insights((atom for atom in atoms if atom.id not in told), key.project_path),
         ]
 
     def _figures(self, key: ContextKey, known: Known, notes: dict[str, str]) -> list[Draft]:

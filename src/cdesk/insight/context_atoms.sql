@@ -7,7 +7,7 @@ SELECT
 FROM INSIGHT_ATOMS
 WHERE
     customer IN (:customers) AND superseded_by IS NULL
-    AND NOT COALESCE(is_stale, FALSE) AND NOT COALESCE(is_quarantined, FALSE)
+    AND NOT COALESCE(is_stale, FALSE) AND NOT COALESCE(is_quarantined, FALSE) AND NOT COALESCE(is_silenced, FALSE)
     AND valid_from <= :now AND (valid_until IS NULL OR valid_until > :now)
     AND NOT (derivation_method = 'aggregate_calculation' AND subject IN ('usage', 'tools'))
 QUALIFY ROW_NUMBER() OVER (PARTITION BY customer ORDER BY ts DESC, id) <= {rows_max}

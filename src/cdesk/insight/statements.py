@@ -17,6 +17,8 @@ CALLS_MIN = 5
 """Fewer calls say nothing about how slow a tool is."""
 OPEN_FOR = timedelta(days=7)
 """Few sessions say that they end: one that was silent for so long is no open thread."""
+EVERYWHERE = 0.7
+"""What an insight that names no project counts in a project's context, and one that names a project among all of them."""
 FIGURE_CONFIDENCE = 0.5
 """A bare figure says less than words; those that matter are told as usage in words already."""
 HASHED = "[hashed:"
@@ -288,17 +290,20 @@ def _many(count: int, what: str) -> str:
 # -- insights ------------------------------------------------------------------------------------------------------
 
 
-def insights(atoms: Iterable[Atom]) -> list[Draft]:
-    return [_insight(atom) for atom in atoms]
+def insights(atoms: Iterable[Atom], project: str | None) -> list[Draft]:
+    """project: whose context it is; what is about no project in particular is worth less there"""
+    return [_insight(atom, 1.0 if atom.project == project else EVERYWHERE) for atom in atoms]
 
 
-def _insight(atom: Atom) -> Draft:
+def _insight(atom: Atom, nearness: float) -> Draft:
     if atom.statement is None:
         return _figure(atom)
     sources = (f"atom:{atom.id}", *(f"activity:{each}" for each in atom.evidence[: SOURCES_MAX - 1]))
     by = {"claude": "Noted by Claude", "person": "Noted by a person"}.get(atom.author or "", "Found")
     text = f"{by}: {quoted(atom.statement, STATEMENT_CHARACTERS_MAX)}."
-    return Draft(text, "insight", sources, f"an insight, confidence {atom.confidence:g}", atom.ts, atom.confidence)
+    return Draft(
+        text, "insight", sources, f"an insight, confidence {atom.confidence:g}", atom.ts, nearness * atom.confidence
+    )
 
 
 def _figure(atom: Atom) -> Draft:

@@ -3,7 +3,7 @@
 wanted     there is data behind its streams' offsets, or a task it comes after has changed something since its last
            start, or its time has come, and it is not suspended
 earliest   not sooner than three quarters of its freshness after its last start: what came meanwhile joins this run;
-           but when MANY rows have come, sooner
+           but when MANY rows have come, sooner, unless it promises no more than to be fresh within PATIENT_SECONDS
            not sooner than REST times its last duration after its last end: it takes no more than half of the time
            not before a failure's backoff is over
 after      not before the tasks it comes after have had their turn in this wake
@@ -23,6 +23,8 @@ AT_ONCE_MAX = 4
 GATHERING = 0.75
 MANY = 1_000
 """So many changed rows are worth a run of their own: planning its statements costs less than taking them in."""
+PATIENT_SECONDS = 30.0
+"""Whoever promises no more than this looks at what is there as a whole, not at each row: many of them are no reason."""
 REST = 1.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_SECONDS_MAX = 300.0
@@ -61,7 +63,8 @@ class Standing:
 
     @property
     def earliest(self) -> float:
-        is_gathering = self.task.cron is None and self.behind < MANY
+        is_patient = self.task.fresh_seconds >= PATIENT_SECONDS
+        is_gathering = self.task.cron is None and (self.behind < MANY or is_patient)
         gathered = self.started + GATHERING * self.task.fresh_seconds if is_gathering else _NEVER
         return max(gathered, self.ended + REST * self.took, self.not_before)
 

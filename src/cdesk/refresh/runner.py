@@ -281,7 +281,7 @@ class Runner:
         with self._changes.consume(task.reads, task.writes) as unit:
             self._enter(unit)
             try:
-                if not is_asked and task.reads and not any(unit.has_rows(s.name) for s in task.reads):
+                if not is_asked and task.reads and not any(unit.has_rows(s.name, task.about) for s in task.reads):
                     if task.cron:
                         self._history.passed(unit, task.name, self._clock.now())
                     return None

@@ -6,6 +6,7 @@
     -- when: changes                                or: cron 0 2 * * * America/Los_Angeles
     -- fresh: 1 s                                   ms, s, min, h; what it writes is not older than this
     -- after: another_task                          optional: in one wake, not before that one
+    -- about: tool_called, file_edited               optional: activities; changes of others are no reason to run
     -- writes: ACTIVITY_ROLLUP, INSIGHT_ATOMS
     -- scratch: ROLLUP_CHANGED                         optional: tables for work in progress, empty when a run begins and
                                                     forgotten when it ends
@@ -27,14 +28,14 @@ from typing import cast
 from cdesk.errors import ConfigError
 from cdesk.refresh import cron
 from cdesk.refresh.cron import Cron
-from cdesk.warehouse.warehouse import TRACKED, Mode, Stream
+from cdesk.warehouse.warehouse import STREAM, TRACKED, Mode, Stream
 
 FOLDER = Path(__file__).parent / "tasks"
 FRESH_SECONDS = 5.0
 """Promised where a header promises nothing."""
 
 _NEEDED = ("task", "meaning", "when", "writes")
-_ONCE = (*_NEEDED, "fresh", "after", "scratch")
+_ONCE = (*_NEEDED, "fresh", "after", "about", "scratch")
 _LINE = re.compile(r"--\s*(\w+):\s*(.*?)\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*$")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
@@ -53,6 +54,7 @@ class Task:
     cron: Cron | None
     fresh_seconds: float
     after: tuple[str, ...]
+    about: tuple[str, ...]
     writes: tuple[str, ...]
     scratch: tuple[str, ...]
     checksum: str
@@ -95,7 +97,8 @@ def parse(stem: str, text: str) -> Task:
         name=stem, meaning=said["meaning"], cron=_cron(said["when"]),
         reads=tuple(_stream(value) for key, value in header if key == "reads"),
         fresh_seconds=_seconds(said["fresh"]) if "fresh" in said else FRESH_SECONDS,
-        after=_names(said.get("after", ""), _NAME, "after"), writes=_names(said["writes"], _TABLE, "writes"),
+        after=_names(said.get("after", ""), _NAME, "after"), about=_names(said.get("about", ""), _NAME, "about"),
+        writes=_names(said["writes"], _TABLE, "writes"),
         scratch=_names(said.get("scratch", ""), _TABLE, "scratch"), checksum=sha256(text.encode()).hexdigest(), sql=sql,
     )  # fmt: skip
     _check(task)
@@ -165,6 +168,8 @@ def _check(task: Task) -> None:
         raise ValueError("there are no statements")
     if task.cron is None and not task.reads:
         raise ValueError("`when: changes` needs a `reads:`")
+    if task.about and any(stream.table != STREAM for stream in task.reads):
+        raise ValueError(f"`about:` is of activities, which are in {STREAM} alone")
     for stream in task.reads:
         if not re.search(rf"\b{stream.name}\b", task.sql, re.IGNORECASE):
             raise ValueError(f"no statement reads {stream.name}, so it would never be consumed")

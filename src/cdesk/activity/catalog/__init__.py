@@ -7,6 +7,7 @@ activities are welcome (the stream is open); they simply have no promised shape.
 from __future__ import annotations
 
 from cdesk.activity.catalog.file import FILE
+from cdesk.activity.catalog.insight import INSIGHT
 from cdesk.activity.catalog.llm import LLM
 from cdesk.activity.catalog.mcp import MCP
 from cdesk.activity.catalog.session import SESSION
@@ -16,7 +17,7 @@ from cdesk.activity.catalog.system import SYSTEM
 from cdesk.activity.catalog.tool import TOOL
 from cdesk.activity.model import JSON, Features
 
-FAMILIES: tuple[Family, ...] = (SQL, LLM, TOOL, FILE, SESSION, MCP, SYSTEM)
+FAMILIES: tuple[Family, ...] = (SQL, LLM, TOOL, FILE, SESSION, MCP, INSIGHT, SYSTEM)
 CATALOG: dict[str, Declaration] = {d.activity: d for family in FAMILIES for d in family.activities}
 
 _EMPTY: dict[str, dict[str, JSON]] = {

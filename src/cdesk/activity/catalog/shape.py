@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["string", "integer", "number", "boolean", "object", "array"]
+Kind = Literal["string", "integer", "number", "boolean", "object", "array", "any"]
 Privacy = Literal["public", "internal", "personal", "content"]
 """public: safe anywhere · internal: about the work · personal: about a person · content: what was said or written"""
 

@@ -22,9 +22,11 @@ from starlette.routing import Route
 from cdesk import __version__
 from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported, Replayed
+from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
+from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
@@ -36,6 +38,7 @@ from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, Repla
 from cdesk.surface.http.drift import Incidents
 from cdesk.surface.http.health import ACTS, Health, at_page
 from cdesk.surface.http.health import PATH as HEALTH
+from cdesk.surface.http.insights import PATH as INSIGHTS
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
@@ -190,7 +193,8 @@ _STRUCTS: tuple[type, ...] = (
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, Sessions, Timeline, Projects,
-    IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer,
+    IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
+    Remembered,
 )  # fmt: skip
 
 
@@ -312,6 +316,22 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               {200: Body("Lines of IdentityLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
               takes=Body("A claim, or the number of an operation to undo.", {JSON: _of(IdentityRequest)}),
               errors=(400, *_READS)),
+    Operation("GET", INSIGHTS, "What is remembered, what fits best first.", _told(Found, "The insights."),
+              parameters=(
+                  _query("text", WORDS, "Words of the statement, the subject or the metric."),
+                  _query("subject", WORDS, "Of this subject."), _query("metric", WORDS, "Of this metric."),
+                  _query("project_path", WORDS, "Of this project."), _query("customer", WORDS, "Of this customer."),
+                  _query("since", {"type": "string", "format": "date-time"}, "Changed since then."),
+                  _query("all", {"type": "boolean", "default": False}, "Also those that are not valid any more."),
+                  _query("count", {**_WHOLE_NUMBER, "default": FOUND}, f"At most so many; {FOUND_MAX:,} are the limit."),
+              ), errors=(400, *_READS)),
+    Operation("GET", f"{INSIGHTS}/{{id}}", "One insight, by the beginning of its id, and where it is known from.",
+              _told(Explained, "It, its evidence, and what was said about it since."), errors=(400, 404, *_READS)),
+    Operation("POST", INSIGHTS, "Records an insight.", _told(Remembered, "It is durable, and an atom in a moment."),
+              takes=Body("The insight.", {JSON: _of(RecordRequest)}), errors=(400, *_FACTS_ARE_TAKEN)),
+    Operation("POST", f"{INSIGHTS}/{{id}}/corrections", "Silences, restores or corrects an insight.",
+              _told(Remembered, "It is durable, and in effect in a moment."),
+              takes=Body("What a person says.", {JSON: _of(CorrectRequest)}), errors=(400, 404, *_FACTS_ARE_TAKEN)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers. Mostly it says nothing back.",
               {200: Body("Taken; nothing, or for the start of a session or a prompt the JSON that gives Claude its context.", {})}, "ingest",
               Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {

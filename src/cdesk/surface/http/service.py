@@ -30,7 +30,7 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.surface.http import context, dead_letters, drift, hooks, identity, metrics, openapi, otlp, tasks
+from cdesk.surface.http import context, dead_letters, drift, hooks, identity, insights, metrics, openapi, otlp, tasks
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.page import PageRoutes
@@ -58,6 +58,7 @@ def create(
         *drift.routes(app),
         *hooks.routes(app),
         *identity.routes(app),
+        *insights.routes(app),
         *otlp.routes(app),
         *dead_letters.routes(app),
         *metrics.routes(app, port),

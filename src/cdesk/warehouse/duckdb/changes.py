@@ -250,8 +250,10 @@ class Consumption:
         """From another thread: what is being executed ends by an error."""
         self.cursor.interrupt()
 
-    def has_rows(self, stream: str) -> bool:
-        return bool(self.cursor.execute(f'SELECT 1 FROM "{stream}" LIMIT 1').fetchall())
+    def has_rows(self, stream: str, activities: Sequence[str] = ()) -> bool:
+        """activities: of these, where there are any"""
+        sql = f'SELECT 1 FROM "{stream}"' + (" WHERE list_contains($1, activity)" if activities else "") + " LIMIT 1"
+        return bool(self.cursor.execute(sql, [list(activities)] if activities else None).fetchall())
 
 
 class Gate:
