@@ -280,14 +280,17 @@ class App(Producer):
     @cached_property
     def contexts(self) -> ContextFollower:
         """Keeps what Claude is told up to date."""
+        from cdesk.context import today
         from cdesk.context.cache import ContextCache
         from cdesk.insight.context import ContextBuilder
         from cdesk.insight.follow import ContextFollower
 
         builder = ContextBuilder(self.warehouse, self.settings.consent, clock=self.clock)
+        who = person(self.settings.person, self.home.path)
         return ContextFollower(
-            self.warehouse.changes, builder, ContextCache(self.home.context, clock=self.clock), clock=self.clock
-        )
+            self.warehouse.changes, builder, ContextCache(self.home.context, clock=self.clock),
+            tell=lambda: today.keep(self.home.today, builder.today(who.customer)), clock=self.clock,
+        )  # fmt: skip
 
     # -- work --------------------------------------------------------------------------------------------------
 

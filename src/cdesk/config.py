@@ -138,6 +138,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "context" / "cache.sqlite"
 
     @property
+    def today(self) -> Path:
+        """What today has cost, for the status line."""
+        return self.path / "context" / "today.json"
+
+    @property
     def bookmarks(self) -> Path:
         return self.path / "bookmarks.json"
 

@@ -9,6 +9,7 @@ Never     WorktreeCreate and WorktreeRemove (a hook there takes the place of git
           PostModelSwitch (the published schema of settings does not know it yet).
 Telemetry six variables in `env`, all or none: where the person's own telemetry goes elsewhere, it keeps going there.
 Plugin    instead of the hooks, when it is wanted: two members that name the folder they then stand in (`plugin`).
+Status    line, when it is wanted: our command around the person's own (`statusline`); once there, it stays.
 Token     of its own, in `$CDESK_HOME/ingest-token`. It stands in the settings as it is, because headers can only refer
           to variables of a shell we do not own; so it opens nothing but the doors facts come in by.
 
@@ -18,6 +19,7 @@ still be disconnected. `$CDESK_HOME/connections.json` remembers which containers
 
 from __future__ import annotations
 
+import json
 import os
 import py_compile
 import secrets
@@ -31,7 +33,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from cdesk.capture import hook_command
+from cdesk.capture import hook_command, statusline
 from cdesk.capture.claude_version import HTTP_SINCE, Version, known_events
 from cdesk.capture.settings_text import NoPlace, NotJson, SettingsText
 from cdesk.errors import CdeskError, ConfigError
@@ -83,21 +85,25 @@ TELEMETRY_ELSEWHERE = (
 
 class Connection(msgspec.Struct, frozen=True):
     """What connecting one settings file brought in besides our own hooks and variables: containers, as paths, and
-    the file itself; and which of the variables were not there before."""
+    the file itself; and which of the variables were not there before. status_line: the person's own command as it stood,
+    a JSON string."""
 
     containers: list[list[str]] = msgspec.field(default_factory=list)
     variables: list[str] = msgspec.field(default_factory=list)
     is_new_file: bool = False
+    status_line: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the settings should hold of ours. telemetry is empty when none is to be written. plugin: the marketplace folder
-    in which the hooks stand; then the settings hold none."""
+    in which the hooks stand; then the settings hold none. status_line: the home it tells of, when one is
+    to be put in; one of ours that stands there stays."""
 
     hooks: Mapping[str, Handler]
     telemetry: Mapping[str, str]
     plugin: Path | None = None
+    status_line: Path | None = None
 
     @property
     def members(self) -> dict[tuple[str, str], Any]:
@@ -249,7 +255,8 @@ def connect(path: Path, want: Wanted, connections: Connections, environment: Map
         raise ConfigError(
             f"{path} has another plugin marketplace called {PLUGIN}.", "Connect without --plugin; nothing was changed."
         )
-    if _holds(settings, hooks, variables, want.members):
+    line = _status_line(path, settings, want)
+    if _holds(settings, hooks, variables, want.members) and line in (None, statusline.standing(settings)):
         return Edit(path, before, before, notes, known)
     try:
         _strip(text, known)
@@ -257,11 +264,53 @@ def connect(path: Path, want: Wanted, connections: Connections, environment: Map
         written = [name for name, value in variables.items() if text.get(("env", name)) != value]
         made += [new for name in written for new in text.put(("env", name), variables[name])]
         made += [new for member, value in want.members.items() for new in text.put(member, value)]
+        theirs = None if line is None else _put_status_line(text, line)
     except NoPlace as error:
         raise ConfigError(f"{path}: {error}.", "Correct the file first; nothing was changed.") from None
     containers = [list(map(str, new)) for new in made if len(new) == 1 or (new[0] == "hooks" and len(new) == 2)]
     is_new_file = before is None or (known is not None and known.is_new_file)
-    return Edit(path, before, text.text, notes, Connection(containers, written, is_new_file))
+    return Edit(path, before, text.text, notes, Connection(containers, written, is_new_file, theirs))
+
+
+def _status_line(path: Path, settings: dict[str, Any], want: Wanted) -> str | None:
+    """The command that is to stand there; None when it is not ours to set. Raises ConfigError."""
+    standing = statusline.standing(settings)
+    if want.status_line is None:
+        return standing if statusline.is_ours(standing) else None
+    if standing is None and statusline.MEMBER[0] in settings:
+        raise ConfigError(
+            f"{path} has a statusLine that is no command.", "Connect without --statusline; nothing was changed."
+        )
+    return statusline.command_line(want.status_line, statusline.theirs(standing))
+
+
+def _put_status_line(text: SettingsText, line: str) -> str | None:
+    """Gives back the text of what it takes the place of."""
+    if text.get(statusline.MEMBER) is None:
+        text.put(statusline.MEMBER, {"type": "command", "command": line})
+        return None
+    theirs = text.raw(statusline.COMMAND)
+    text.put(statusline.COMMAND, line)
+    return theirs
+
+
+def _restore_status_line(text: SettingsText, settings: dict[str, Any], known: Connection | None) -> None:
+    command = statusline.standing(settings)
+    if not statusline.is_ours(command):
+        return
+    theirs = statusline.theirs(command)
+    if theirs is None:
+        text.remove(statusline.MEMBER)
+    else:
+        text.put(statusline.COMMAND, theirs, _same(theirs, known.status_line if known is not None else None))
+
+
+def _same(value: str, raw: str | None) -> str | None:
+    """The text, when it is one of this very value."""
+    try:
+        return raw if raw is not None and json.loads(raw) == value else None
+    except ValueError:
+        return None
 
 
 def _holds(
@@ -337,6 +386,7 @@ def is_ours(handler: Any) -> bool:
 def _strip(text: SettingsText, known: Connection | None) -> None:
     """Without the file's own memory (`known`), containers left empty are taken for ours."""
     settings = text.value()
+    _restore_status_line(text, settings, known)
     variables = _our_variables(settings)
     hooks = settings.get("hooks")
     for event, group, at in reversed(_places(hooks)):

@@ -63,8 +63,14 @@ class SettingsText:
                 return None
         return at
 
-    def put(self, path: Path, value: Any) -> list[Path]:
-        """Adds or replaces a member; objects on the way are made. Gives back the paths that were not there before."""
+    def raw(self, path: Path) -> str:
+        """How the value that stands there is written."""
+        start = self._find(path)
+        return self.text[start : _decoder.raw_decode(self.text, start)[1]]
+
+    def put(self, path: Path, value: Any, raw: str | None = None) -> list[Path]:
+        """Adds or replaces a member; objects on the way are made. Gives back the paths that were not there before.
+        raw: how a value that replaces another is to be written."""
         for depth in range(1, len(path)):
             if self.get(path[:depth]) is None:
                 nested = value
@@ -73,7 +79,7 @@ class SettingsText:
                 self._set(path[:depth], nested)
                 return [path[:deeper] for deeper in range(depth, len(path) + 1)]
         is_new = self.get(path) is None
-        self._set(path, value)
+        self._set(path, value, raw)
         return [path] if is_new else []
 
     def append(self, path: Path, value: Any) -> list[Path]:
@@ -131,11 +137,11 @@ class SettingsText:
 
     # -- changes -----------------------------------------------------------------------------------------------
 
-    def _set(self, path: Path, value: Any) -> None:
+    def _set(self, path: Path, value: Any, raw: str | None = None) -> None:
         start = self._find(path[:-1])
         if self.text[start] != "{":
             raise NoPlace(f"{_name(path[:-1])} is not an object")
-        dumped = self._dumped(value, start)
+        dumped = self._dumped(value, start) if raw is None else raw
         standing = [member for member in self._members(start) if member.key == path[-1]]
         if standing:
             self._splice(standing[-1].value, standing[-1].end, dumped)

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "insight": "what Claude and people know here: list, show, record, correct, silence, restore",
     "task": "what keeps derived tables up to date: list, run, suspend, resume, history",
     "mcp": "the MCP server that Claude asks, on standard input and output",
+    "statusline": "the status line that Claude Code shows: spend today, context age",
     "emit": "add activities of your own from NDJSON on standard input",
 }
 

@@ -37,9 +37,13 @@ def run(arguments: list[str]) -> int:
                         help="hooks as commands only, for those who run no service; then no telemetry either")  # fmt: skip
     parser.add_argument("--plugin", action="store_true",
                         help="hooks, MCP server, a skill and /cdesk commands as a plugin instead")  # fmt: skip
+    parser.add_argument("--statusline", action="store_true",
+                        help="a status line as well: spend today, context age; your own stays, above it")  # fmt: skip
     given = parser.parse_args(arguments)
-    if given.plugin and given.scope != "user":
-        raise UsageError("the plugin is yours in every project.", "Leave out --scope, or leave out --plugin.")
+    if given.scope != "user" and (given.plugin or given.statusline):
+        what = "plugin" if given.plugin else "status line"
+        option = "--plugin" if given.plugin else "--statusline"
+        raise UsageError(f"the {what} is yours in every project.", f"Leave out --scope, or leave out {option}.")
     home = config.home()
     path = settings_path(given)
     told = claude_version.ask()
@@ -51,6 +55,8 @@ def run(arguments: list[str]) -> int:
     want = install.wanted(home.path, version, _port(home), token, only_commands=given.command_hooks)
     if given.plugin:
         want = replace(want, plugin=home.path / install.PLUGIN_FOLDER)
+    if given.statusline:
+        want = replace(want, status_line=home.path)
     edit = install.connect(path, want, Connections.load(home.path), _environment(given.scope))
     server = partial(server_edit, given, home, None if given.plugin else mcp_entry.server(home.path))
     print(_about(told, len(want.hooks)))

@@ -13,14 +13,19 @@ def put(path: Path, data: bytes, files_max: int) -> None:
     """Replaces the file at once, readable by its owner only. A new one takes the place of the oldest above `files_max`.
     Not synced: what is kept this way can be made again. Raises OSError."""
     is_new = not path.exists()
+    replace(path, data)
+    if is_new:
+        _keep_newest(path.parent, files_max)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """At once, readable by its owner only, not synced. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}{_BESIDE}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
     beside.replace(path)
-    if is_new:
-        _keep_newest(path.parent, files_max)
 
 
 def _keep_newest(folder: Path, files_max: int) -> None:

@@ -26,6 +26,7 @@ import msgspec
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.context.model import Context, ContextKey, Kind, Statement
+from cdesk.context.today import Today
 from cdesk.governance.consent import Consent
 from cdesk.insight import statements
 from cdesk.insight.statements import Atom, Draft, Input, Named, Used
@@ -106,6 +107,15 @@ class ContextBuilder:
         self._note(notes)
         return contexts
 
+    def today(self, customer: str) -> Today:
+        """What today has cost this customer in all projects."""
+        now = self._clock.now()
+        days = self._days(now)
+        within, allowed = self._within({"customers": [customer], "week": days.week}, days)
+        rows = ask(self._warehouse, "context_usage", within, allowed=allowed)
+        found = next((_used(*row[7:11]) for row in rows if row[2]), _used(None, 0, 0, 0))
+        return Today(customer, days.day, found.cost_usd, found.unpriced, now.timestamp())
+
     def newest(self, contexts_max: int) -> list[ContextKey]:
         """Where somebody worked last: what is built when nobody has asked yet."""
         found: dict[ContextKey, None] = {}
@@ -122,9 +132,7 @@ class ContextBuilder:
         of: dict[str, Any] = {"customers": customers}
         since = {**of, "week": days.week}
         inputs = ask(self._warehouse, "context_inputs", of)
-        excluded = self._excluded(since)
-        allowed = "(project_path IS NULL OR project_path NOT IN (:excluded))" if excluded else "TRUE"
-        within = {**since, "today": days.today, "excluded": excluded}
+        within, allowed = self._within(since, days)
         used = ask(self._warehouse, "context_usage", within, allowed=allowed)
         named = ask(self._warehouse, "context_named", within, allowed=allowed)
         slow = ask(self._warehouse, "context_slow", since)
@@ -138,6 +146,12 @@ class ContextBuilder:
             _by_customer(customers, ((row[0], (row[1], int(row[2]), float(row[3]))) for row in slow)),
             _by_customer(customers, ((row[2], atom) for row in atoms if self._may_tell(atom := _atom(row)))),
         )  # fmt: skip
+
+    def _within(self, since: dict[str, Any], days: Days) -> tuple[dict[str, Any], str]:
+        """Values, and the condition that leaves out what consent withholds."""
+        excluded = self._excluded(since)
+        allowed = "(project_path IS NULL OR project_path NOT IN (:excluded))" if excluded else "TRUE"
+        return {**since, "today": days.today, "excluded": excluded}, allowed
 
     def _excluded(self, since: dict[str, Any]) -> list[str]:
         """Projects of the week that consent withholds."""

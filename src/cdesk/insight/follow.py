@@ -14,7 +14,7 @@ a minute later, and its next reader wishes for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from cdesk import observe
@@ -62,11 +62,14 @@ class ContextFollower:
         builder: ContextBuilder,
         cache: ContextCache,
         *,
+        tell: Callable[[], None] = lambda: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """tell: called when tables may have changed, after what is due was built."""
         self._changes = changes
         self._builder = builder
         self._cache = cache
+        self._tell = tell
         self._clock = clock
         self._building = threading.Lock()
         self._woken = threading.Event()
@@ -145,7 +148,16 @@ class ContextFollower:
         keys = list(self._due)[:KEYS_AT_ONCE]
         if keys:
             self._build(keys)
+        if is_news:
+            self._tell_news()
         return bool(keys)
+
+    def _tell_news(self) -> None:
+        """A figure that waits for the next change is no reason to build contexts later."""
+        try:
+            self._tell()
+        except (CdeskError, OSError) as error:
+            observe.event("warning", "today_waits", error=str(error))
 
     def _build(self, keys: list[ContextKey]) -> None:
         try:
