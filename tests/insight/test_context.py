@@ -91,6 +91,17 @@ def atom(history: History, id_: str, **given: Any) -> None:
 # -- what is told --------------------------------------------------------------------------------------------------
 
 
+def test_what_today_has_cost_is_told_by_itself(history: History) -> None:
+    """In all projects that consent does not withhold; nothing is nothing, and what has no price is counted."""
+    none = builder(history).today("ada")
+    assert none == ("ada", "2026-03-01", None, 0, (NOON + timedelta(hours=1)).timestamp())
+    run(history, answered(1, 0.25), answered(2, 0.5, project="/q"), answered(3, 8.0, customer="bob"),
+        answered(4, None))  # fmt: skip
+    assert builder(history).today("ada")[1:4] == ("2026-03-01", 0.75, 1)
+    assert builder(history, Consent(exclude_projects=("/q",))).today("ada").cost_usd == 0.25
+    assert builder(history, now=NOON + timedelta(days=1)).today("ada")[1:4] == ("2026-03-02", None, 0)
+
+
 def test_each_section_is_told_with_its_sources(history: History) -> None:
     """What failed, the files, what is open, what was asked of a warehouse, and what it came to."""
     run(history, told(1, "user_asked", prompt_text="Make it fast"), failed(2, "exit 1"), failed(3, "exit 1"),

@@ -122,6 +122,22 @@ def test_a_project_that_is_new_has_a_context(house: House) -> None:
     assert ContextKey("ada", "/new") in house.turn()
 
 
+def test_news_is_told_after_what_is_due_was_built(house: House) -> None:
+    """Not when somebody only wishes for a context; and one that cannot be told keeps nothing else waiting."""
+    told: list[float | None] = []
+
+    def tell() -> None:
+        told.append(house.cache.built_at(ADA))
+        raise OSError("no space left")
+
+    house.follower = ContextFollower(house.app.warehouse.changes, house.builder, house.cache, tell=tell)
+    house.put("exit 1")
+    house.app.tasks.run_pending()
+    assert house.follower.look() and told == [house.read().built_at]
+    house.cache.wishes.ask(ContextKey("eve"))
+    assert house.follower.look(False) and len(told) == 1
+
+
 def test_customers_who_are_not_in_use_cost_nothing(house: House) -> None:
     """Ten thousand rows of others build nothing."""
     house.put("exit 1")

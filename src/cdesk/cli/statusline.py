@@ -202,6 +202,8 @@ def _is_up(home: str) -> bool:
     try:
         with open(f"{home}/service.json", "rb") as file:  # noqa: PTH123
             pid = int(_object(file.read(4_096))["pid"])
+        if pid <= 0:
+            return False
         os.kill(pid, 0)
     except (OSError, KeyError, ValueError, TypeError, OverflowError):
         return False
