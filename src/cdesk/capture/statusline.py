@@ -27,7 +27,7 @@ def command_line(home: Path, theirs: str | None) -> str:
 
 
 def _line(python: str, home: str, theirs: str | None) -> str:
-    ours = f"{shlex.join([python, *_PROGRAM, home])}"
+    ours = shlex.join([python, *_PROGRAM, home])
     if theirs is None:
         return f"{ours} 2>/dev/null || :"
     return f'{_VARIABLE}={shlex.quote(theirs)} && {ours} --wrap "${_VARIABLE}" 2>/dev/null || eval "${_VARIABLE}"'
