@@ -60,6 +60,7 @@ _SAID: dict[str, Result] = {
         ]
     },
     "test_error_handling": {**text("This tool intentionally returns an error for testing"), "isError": True},
+    "test_reconnection": text("The stream was cut, and this came after it."),
     "test_logging_tool": text("Nothing was logged, as no level was asked for."),
 }  # fmt: skip
 

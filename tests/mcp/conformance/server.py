@@ -2,7 +2,7 @@
 
 Everything about a message that is not a fixture's content is the product's code: reading, revisions, headers, statuses,
 envelopes, errors, Host and Origin. What cdesk itself does not offer is here: resources, prompts, completion, progress, logs,
-questions to the client, tasks, headers for arguments, news of changed lists.
+questions to the client, tasks, headers for arguments, news of changed lists, sessions.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from typing import Any
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.mcp.conformance import contents, questions
 from tests.mcp.conformance.asked import Asked, Result, Tool
 from tests.mcp.conformance.jobs import EXTENSION, Jobs
+from tests.mcp.conformance.sessions import Sessions
 
 from cdesk.app import App
 from cdesk.config import Home, PersonSettings, Settings
 from cdesk.surface.http.answers import Answers
-from cdesk.surface.http.mcp import McpRoute, decoded, event, header, mismatch, streamed
+from cdesk.surface.http.mcp import PATH, McpRoute, decoded, event, header, mismatch, streamed
 from cdesk.surface.http.service import Guarded
 from cdesk.surface.mcp import protocol
 from cdesk.surface.mcp.protocol import LISTEN, SUBSCRIPTION_KEY, Refused, Request
@@ -55,6 +58,7 @@ class ConformanceRoute(McpRoute):
         jobs = Jobs()
         changing = (Tool(name, "Makes news.", self._changed) for name in NEWS)
         self._tools = {tool.name: tool for tool in (*contents.TOOLS, *questions.TOOLS, *jobs.tools, *changing)}
+        self._sessions = Sessions()
         self._awaited: dict[str, asyncio.Future[Result]] = {}
         self._hearing: dict[asyncio.Queue[bytes], Request] = {}
         both: dict[str, Method] = {
@@ -65,6 +69,27 @@ class ConformanceRoute(McpRoute):
             **both, "logging/setLevel": _nothing, "resources/subscribe": _nothing, "resources/unsubscribe": _nothing,
         }  # fmt: skip
         self._modern = {**both, "tasks/get": jobs.get, "tasks/update": jobs.update, "tasks/cancel": jobs.cancel}
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route(PATH, self._in_session, methods=["POST"]),
+            Route(PATH, self._resumed, methods=["GET"]),
+            Route(PATH, self._ended, methods=["DELETE"]),
+        ]
+
+    async def _in_session(self, http: HttpRequest) -> Response:
+        """An answer is a stream for whom names streams first."""
+        answer = self._sessions.refusal(http) or await self.post(http)
+        if answer.status_code == 200 and answer.media_type == "application/json" and _likes_streams(http):
+            return streamed(_events(bytes(answer.body)))
+        return answer
+
+    async def _resumed(self, http: HttpRequest) -> Response:
+        return self._sessions.resumed(http)
+
+    async def _ended(self, http: HttpRequest) -> Response:
+        return self._sessions.ended(http)
 
     # -- what the product's route asks ---------------------------------------------------------------------------
 
@@ -93,7 +118,8 @@ class ConformanceRoute(McpRoute):
         methods = self._legacy if request.version is None else self._modern
         method = tool.run if tool else methods.get(request.method)
         if request.method in ("initialize", "server/discover", "tools/list"):
-            return self._more(request)
+            more = self._more(request)
+            return self._sessions.opened(more) if request.method == "initialize" and request.version is None else more
         if method is None and request.method != LISTEN:
             return await super().serve(request)
         try:
@@ -102,6 +128,8 @@ class ConformanceRoute(McpRoute):
             return self.answered(request, protocol.refused(refusal, request.id))
         if method is None:
             return streamed(self._news(request))
+        if request.tool == "test_reconnection":
+            return self._sessions.cut(asyncio.create_task(self._later(request, method)))
         if tool is not None and tool.is_streamed:
             return streamed(self._streamed(request, method))
         return self.answered(request, await self._reply(Asked(request, _silent, _silent), method))
@@ -125,6 +153,10 @@ class ConformanceRoute(McpRoute):
             return protocol.said(asked.request, await method(asked))
         except Refused as refusal:
             return protocol.refused(refusal, asked.request.id)
+
+    async def _later(self, request: Request, method: Method) -> bytes:
+        await asyncio.sleep(contents.WAIT_S)
+        return (await self._reply(Asked(request, _silent, _silent), method)).body
 
     async def _streamed(self, request: Request, method: Method) -> AsyncIterator[bytes]:
         """What is said under way, then the answer."""
@@ -215,6 +247,14 @@ def _cached(asked: Asked) -> Result:
 
 
 # -- pieces --------------------------------------------------------------------------------------------------------
+
+
+def _likes_streams(http: HttpRequest) -> bool:
+    return http.headers.get("accept", "").startswith("text/event-stream")
+
+
+async def _events(message: bytes) -> AsyncIterator[bytes]:
+    yield event(message)
 
 
 async def _silent(name: str, params: Result) -> Any:

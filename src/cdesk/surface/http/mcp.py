@@ -113,9 +113,9 @@ class McpRoute:
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(PATH, self._post, methods=["POST"]), Route(PATH, _not_offered)]
+        return [Route(PATH, self.post, methods=["POST"]), Route(PATH, _not_offered)]
 
-    async def _post(self, http: HttpRequest) -> Response:
+    async def post(self, http: HttpRequest) -> Response:
         if unacceptable := _unacceptable(http):
             return unacceptable
         body = await _body(http)
