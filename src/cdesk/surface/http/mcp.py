@@ -101,7 +101,8 @@ class ServiceDesk:
 
 
 class McpRoute:
-    """The one route. `desk` may be given by who tests it."""
+    """The one route. `desk` may be given by who tests it; a server that offers more than ours says so in `hear`, `check`
+    and `serve` (tests/mcp/conformance)."""
 
     def __init__(
         self, app: App, answers: Answers, is_stopping: Callable[[], bool] = lambda: False, desk: Any = None
@@ -112,9 +113,9 @@ class McpRoute:
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(PATH, self._post, methods=["POST"]), Route(PATH, _not_offered)]
+        return [Route(PATH, self.post, methods=["POST"]), Route(PATH, _not_offered)]
 
-    async def _post(self, http: HttpRequest) -> Response:
+    async def post(self, http: HttpRequest) -> Response:
         if unacceptable := _unacceptable(http):
             return unacceptable
         body = await _body(http)
@@ -125,24 +126,36 @@ class McpRoute:
         try:
             request = protocol.read(body)
             if request is None:
-                raise Refused(protocol.INVALID_REQUEST, "the body is a request or a notification, not a response")
+                self.hear(body)
+                return Response(status_code=202)
             if request.is_notification:
                 check_notification(http.headers)
                 return Response(status_code=202)
-            check_headers(request, http.headers)
+            self.check(request, http.headers)
         except Refused as refusal:
             return _json(protocol.refused(refusal, None if request is None else request.id).body, 400)
+        return await self.serve(request)
+
+    def hear(self, body: bytes) -> None:
+        """A client's response. Raises Refused, as we ask clients for nothing."""
+        raise Refused(protocol.INVALID_REQUEST, "the body is a request or a notification, not a response")
+
+    def check(self, request: Request, headers: Mapping[str, str]) -> None:
+        check_headers(request, headers)
+
+    async def serve(self, request: Request) -> Response:
         if request.method == LISTEN and request.version is not None:
             return self._listen(request)
-        return self._answered(request, await self._answer(request))
+        return self.answered(request, await self.answer(request))
 
-    async def _answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request) -> Reply:
         tool = TOOLS.get(request.tool or "")
         if tool is None or tool.waits_for == "nothing":
             return protocol.answer(request, lambda: self._desk)
         return await run_in_threadpool(protocol.answer, request, lambda: self._desk)
 
-    def _answered(self, request: Request, reply: Reply) -> Response:
+    def answered(self, request: Request, reply: Reply) -> Response:
+        """One JSON object, with the status that the request's revision wants."""
         status = 200 if reply.code is None or request.version is None else _STATUS.get(reply.code, 400)
         record = None if reply.call is None else BackgroundTask(run_in_threadpool, self._record, reply.call)
         return _json(reply.body, status, record)
@@ -162,14 +175,11 @@ class McpRoute:
             full = Refused(protocol.INTERNAL_ERROR, f"{LISTENERS_MAX} listen already, which is the limit")
             return _json(protocol.refused(full, request.id).body, 503)
         self._listeners += 1
-        return StreamingResponse(
-            self._quiet(request), media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )  # fmt: skip
+        return streamed(self._quiet(request))
 
     async def _quiet(self, request: Request) -> AsyncIterator[bytes]:
         try:
-            yield _event(protocol.acknowledged(request))
+            yield event(protocol.acknowledged(request))
             quiet = 0.0
             while not self._is_stopping():
                 await asyncio.sleep(LOOK_SECONDS)
@@ -177,7 +187,7 @@ class McpRoute:
                 if quiet >= QUIET_SECONDS:
                     quiet = 0.0
                     yield b":\r\n\r\n"
-            yield _event(protocol.listened(request))
+            yield event(protocol.listened(request))
         finally:
             self._listeners -= 1
 
@@ -187,7 +197,7 @@ class McpRoute:
 
 def check_headers(request: Request, headers: Mapping[str, str]) -> None:
     """Raises Refused unless the headers say what the body says, in a revision that we speak."""
-    version = _header(headers, "mcp-protocol-version")
+    version = header(headers, "mcp-protocol-version")
     if request.version is None:
         if version in MODERN:
             raise Refused(protocol.INVALID_PARAMS, f"params._meta lacks {protocol.VERSION_KEY}")
@@ -195,39 +205,39 @@ def check_headers(request: Request, headers: Mapping[str, str]) -> None:
             raise protocol.unsupported(version)
         return
     if version != request.version:
-        raise _mismatch("MCP-Protocol-Version", version, request.version)
-    method, name = _header(headers, "mcp-method"), _header(headers, "mcp-name")
+        raise mismatch("MCP-Protocol-Version", version, request.version)
+    method, name = header(headers, "mcp-method"), header(headers, "mcp-name")
     if method != request.method:
-        raise _mismatch("Mcp-Method", method, request.method)
+        raise mismatch("Mcp-Method", method, request.method)
     named = request.params.get(_NAMED_BY.get(request.method, ""))
-    if named is not None and _decoded(name) != named:
-        raise _mismatch("Mcp-Name", name, named)
+    if named is not None and decoded(name) != named:
+        raise mismatch("Mcp-Name", name, named)
 
 
 def check_notification(headers: Mapping[str, str]) -> None:
     """Raises Refused for a revision that we do not speak."""
-    version = _header(headers, "mcp-protocol-version")
+    version = header(headers, "mcp-protocol-version")
     if version is not None and version not in (*MODERN, *LEGACY, ASSUMED):
         raise protocol.unsupported(version)
 
 
-def _header(headers: Mapping[str, str], name: str) -> str | None:
+def header(headers: Mapping[str, str], name: str) -> str | None:
     """Without the white space that HTTP allows around it."""
     value = headers.get(name)
     return None if value is None else value.strip(" \t")
 
 
-def _mismatch(name: str, header: str | None, body: Any) -> Refused:
-    told = "is missing" if header is None else f"{header[:100]!r} does not match the body's {str(body)[:100]!r}"
+def mismatch(name: str, given: str | None, body: Any) -> Refused:
+    told = "is missing" if given is None else f"{given[:100]!r} does not match the body's {str(body)[:100]!r}"
     return Refused(protocol.HEADER_MISMATCH, f"Header mismatch: {name} {told}")
 
 
-def _decoded(header: str | None) -> str | None:
+def decoded(value: str | None) -> str | None:
     """`=?base64?…?=` stands for a text that no header can hold."""
-    if header is None or not (header.startswith("=?base64?") and header.endswith("?=")):
-        return header
+    if value is None or not (value.startswith("=?base64?") and value.endswith("?=")):
+        return value
     try:
-        return b64decode(header[9:-2], validate=True).decode()
+        return b64decode(value[9:-2], validate=True).decode()
     except ValueError:
         return None
 
@@ -262,8 +272,15 @@ async def _body(http: HttpRequest) -> bytes | None:
     return bytes(body)
 
 
-def _event(message: bytes) -> bytes:
+def event(message: bytes) -> bytes:
     return b"event: message\r\ndata: %b\r\n\r\n" % message
+
+
+def streamed(events: AsyncIterator[bytes]) -> Response:
+    """A stream of events, which nobody between us and the client keeps back."""
+    return StreamingResponse(
+        events, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
 
 
 def _json(body: bytes, status: int = 200, background: BackgroundTask | None = None) -> Response:

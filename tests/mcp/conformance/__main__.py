@@ -1,0 +1,13 @@
+"""`python -m tests.mcp.conformance`: the server that the suite asks, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.mcp.conformance.server import serving
+
+with TemporaryDirectory() as folder, serving(Path(folder)) as url:
+    print(url, flush=True)
+    signal.sigwait({signal.SIGINT, signal.SIGTERM})
