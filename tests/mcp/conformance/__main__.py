@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import signal
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 from tests.mcp.conformance.server import serving
 
 with TemporaryDirectory() as folder, serving(Path(folder)) as url:
     print(url, flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    with suppress(KeyboardInterrupt):
+        Event().wait()
