@@ -4,7 +4,7 @@ import { useEffect, useId, useRef, useState, type FormEvent } from "react";
 import { Act, done, Outcome, Part, useActs, type Acts, type Standing } from "./acts";
 import type { Flow, Insight, Kind, Line, Source, Telling, ToldLine, ToldPage, Value } from "./api";
 import { useAnswer, useNow, usePulse, useSettled } from "./data";
-import { ago, basename, bytes, count, duration, plural } from "./format";
+import { ago, basename, bytes, count, duration, full, plural } from "./format";
 import { Command, Segmented, Time, Trouble, Waiting } from "./parts";
 import { go, Link, sessionAddress, useAddress, useChoice, useTitle } from "./route";
 import { text } from "./story";
@@ -14,6 +14,7 @@ const PULSE_MS = 15_000;
 const SOON_MS = 1_200;
 const LOOKS_MAX = 10;
 const WORDS_MAX = 1_000;
+const TOLD_MAX = 20;
 
 const KINDS = [["default", "Claude"], ["engineer", "Engineer"], ["analyst", "Analyst"], ["executive", "Executive"]] as const satisfies readonly (readonly [Kind, string])[];
 const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
@@ -31,7 +32,10 @@ export function ContextPage({ flow }: { flow: Flow | null }) {
   const shown = asked.data;
   const context = shown?.context.project === (project || null) && shown.context.kind === kind ? shown.context : null;
   useFollowing(context, Object.keys(spared).length > 0, asked.again);
-  useEffect(() => setSpared({}), [context?.version]);
+  useEffect(() => {
+    if (shown) setSpared((known) => Object.fromEntries(Object.entries(known).filter(([id, mark]) => isOpen(shown, id, mark))));
+  }, [shown]);
+  const isBare = shown !== null && !shown.context.lines.length && !shown.told.length && !shown.silenced.length;
   const acts = useActs("context", asked.again);
 
   function say(id: string, body: Record<string, string>, mark: string, told: string): void {
@@ -50,19 +54,25 @@ export function ContextPage({ flow }: { flow: Flow | null }) {
       </div>
       {asked.error && !asked.error.isLocked && <Trouble error={asked.error} again={asked.again} />}
       {!context && !asked.error && <Waiting />}
-      {shown && context && (
-        <div className="columns context-columns">
+      {shown && context && isBare && <Nothing project={context.project} />}
+      {shown && context && !isBare && (
+        <div className="columns">
           <div className="column">
             <Lines page={shown} acts={acts} spared={spared} say={say} />
           </div>
           <div className="column">
-            <Told told={shown.told} hook={shown.hook} hasLines={context.lines.length > 0} />
+            <Told told={shown.told} hook={shown.hook} />
             <Silenced silenced={shown.silenced} acts={acts} spared={spared} say={say} />
           </div>
         </div>
       )}
     </>
   );
+}
+
+/** Whether what a person said of an insight is not in effect yet. */
+function isOpen(page: ToldPage, id: string, mark: string): boolean {
+  return mark === "restored" ? page.silenced.some((one) => one.id === id) : page.context.lines.some((line) => atomOf(line.sources) === id);
 }
 
 type Say = (id: string, body: Record<string, string>, mark: string, told: string) => void;
@@ -86,6 +96,7 @@ function useFollowing(context: ToldPage["context"] | null, isExpecting: boolean,
 function Places({ page, project, onChange }: { page: ToldPage; project: string; onChange: (project: string) => void }) {
   const now = useNow();
   const known = page.places.filter((place) => place.project_path !== null);
+  const names = known.map((place) => basename(place.project_path));
   const isMissing = project !== "" && !known.some((place) => place.project_path === project);
   return (
     <select className="picker" aria-label="Project" value={project} title={project || undefined} onChange={(event) => onChange(event.target.value)}>
@@ -93,7 +104,7 @@ function Places({ page, project, onChange }: { page: ToldPage; project: string; 
       {isMissing && <option value={project}>{basename(project)}</option>}
       {known.map((place) => (
         <option key={place.project_path} value={place.project_path!} title={place.project_path!}>
-          {basename(place.project_path)} · {ago(iso(place.data_as_of), now)}
+          {names.indexOf(basename(place.project_path)) === names.lastIndexOf(basename(place.project_path)) ? basename(place.project_path) : place.project_path} · {ago(iso(place.data_as_of), now)}
         </option>
       ))}
     </select>
@@ -112,7 +123,7 @@ function Lines({ page, acts, spared, say }: { page: ToldPage; acts: Acts; spared
   const told = context.lines.filter((line) => line.is_told).length;
   const isFresh = !context.is_stale;
   const built = iso(context.built_at);
-  if (!context.lines.length) return <Nothing project={context.project} />;
+  if (!context.lines.length) return <Part id="told" title="What Claude is told" standing={{ tone: "idle", text: "nothing now" }}><Outcome said={acts.said} /></Part>;
   return (
     <Part
       id="told" title="What Claude is told"
@@ -120,7 +131,7 @@ function Lines({ page, acts, spared, say }: { page: ToldPage; acts: Acts; spared
       side={
         <span className="faint small">
           made <Time at={built}>{ago(built, now)}</Time>
-          {context.data_as_of !== null && <> from data up to <Time at={iso(context.data_as_of)}>{ago(iso(context.data_as_of), now)}</Time></>}
+          {context.data_as_of !== null && <>, from data up to <Time at={iso(context.data_as_of)}>{ago(iso(context.data_as_of), now)}</Time></>}
           {" · "}<span className="mono" title="The version changes exactly when what is told changes">{context.version.slice(0, 8)}</span>
         </span>
       }
@@ -248,8 +259,8 @@ function Correction({ isBusy, onSay, onCancel }: { isBusy: boolean; onSay: (stat
 
 function Nothing({ project }: { project: string | null }) {
   return (
-    <section className="card notice" aria-label="What Claude is told">
-      <h2>{project ? `Nothing is known of ${basename(project)} yet` : "Nothing is known yet"}</h2>
+    <section className="card notice" aria-labelledby="nothing-title">
+      <h2 id="nothing-title">{project ? `Nothing is known of ${basename(project)} yet` : "Nothing is known yet"}</h2>
       <p>Claude is told what failed, what is unfinished, which files matter and what was learned, each with its source. It comes from what Claude Code does:</p>
       <ol className="first-steps">
         <li>Connect Claude Code, once: <Command>cdesk connect</Command></li>
@@ -267,8 +278,8 @@ function Nothing({ project }: { project: string | null }) {
 
 const BY: Record<string, string> = { SessionStart: "A session started", UserPromptSubmit: "With a prompt", get_context: "Claude asked for it" };
 
-function Told({ told, hook, hasLines }: { told: Telling[]; hook: ToldPage["hook"]; hasLines: boolean }) {
-  const standing: Standing = told.length ? { tone: "ok", text: told.length === 1 ? "once" : `the latest ${count(told.length)}` } : { tone: "idle", text: "never" };
+function Told({ told, hook }: { told: Telling[]; hook: ToldPage["hook"] }) {
+  const standing: Standing = told.length ? { tone: "ok", text: told.length === 1 ? "once" : told.length < TOLD_MAX ? `${count(told.length)} times` : `the latest ${count(told.length)}` } : { tone: "idle", text: "never" };
   return (
     <Part id="when" title="When it was told" standing={standing}>
       {told.length === 0 && (
@@ -276,7 +287,7 @@ function Told({ told, hook, hasLines }: { told: Telling[]; hook: ToldPage["hook"
           {hook === "off" ? (
             <>Hooks are silent. Set <span className="mono">hook = "brief"</span> under <span className="mono">[context]</span> in config.toml and restart.</>
           ) : (
-            <>{hasLines ? "Not told yet: it is when the next session starts here. " : "There was nothing to tell. "}If it never is, run <Command>cdesk connect</Command>.</>
+            <>Not told yet: it is when the next session starts here. If it never is, run <Command>cdesk connect</Command>.</>
           )}
         </p>
       )}
@@ -419,7 +430,7 @@ function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>
   const facts: [string, string | null][] = [
     ["About", `${one.subject}, ${one.metric}`], ["Value", one.value === null ? null : `${shown(one.value)}${one.unit ? ` ${one.unit}` : ""}`],
     ["Confidence", one.confidence?.toString() ?? null], ["Project", one.project_path ?? "all projects"], ["Whose", one.customer], ["Origin", author(one)],
-    ["Since", one.valid_from], ["Until", one.valid_until], ["Quarantine", found.quarantine_reason],
+    ["Since", full(one.valid_from)], ["Until", one.valid_until && full(one.valid_until)], ["Quarantine", found.quarantine_reason],
   ];
   usePulse(again, PULSE_MS);
   const kin: [string, Insight[]][] = [["Superseded by", found.superseded_by ? [found.superseded_by] : []], ["Supersedes", found.supersedes], ["Contradicts", found.contradicts]];
@@ -497,6 +508,8 @@ function PlainSource({ found: { explanation } }: { found: Source }) {
   );
 }
 
+const MOMENT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+
 function Facts({ facts }: { facts: [string, string | null][] }) {
   return (
     <dl className="pairs-list left">
@@ -510,4 +523,4 @@ function Facts({ facts }: { facts: [string, string | null][] }) {
   );
 }
 
-const shown = (value: Value): string => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+const shown = (value: Value): string => (typeof value !== "string" ? JSON.stringify(value, null, 1) : MOMENT.test(value) ? full(value) : value);
