@@ -50,11 +50,11 @@ def busy(calm: Served) -> Served:
         row("file_edited", now - timedelta(minutes=7), file_path=f"{PROJECT}/a.py", operation="edit"),
         answer(now - timedelta(minutes=6), 0.25),
     )
-    [(asked,)] = calm.app.warehouse.query(
-        "SELECT activity_id FROM CLAUDE_STREAM_V2 WHERE activity = 'user_asked'"
-    ).rows
+    [(asked,)] = calm.app.warehouse.query("SELECT activity_id FROM CLAUDE_STREAM_V2 WHERE activity = 'user_asked'").rows
     note = {"subject": "tests", "metric": "command", "statement": "Tests run with make ci.", "author": "claude"}
-    calm.client.post("/v1/insights", json={**note, "project_path": PROJECT, "evidence": [str(asked)]}).raise_for_status()
+    calm.client.post(
+        "/v1/insights", json={**note, "project_path": PROJECT, "evidence": [str(asked)]}
+    ).raise_for_status()
     settle(calm)
     return calm
 
@@ -221,6 +221,24 @@ def test_an_insight_is_corrected(page: Watched, busy: Served) -> None:
     expect(line(page, f'Noted by a person: "{RIGHT}"')).to_be_visible(timeout=SOON)
     expect(line(page, "make ci")).to_have_count(0)
     assert RIGHT in start_session(busy)
+
+
+def test_an_insight_is_put_right_where_it_is_explained(page: Watched) -> None:
+    """It says what it is now, what was said of it, and what took its place."""
+    page.open(ADDRESS)
+    line(page, "make ci").get_by_role("link", name="Source: insight").click()
+    about = part(page, "The insight")
+    about.get_by_role("button", name="Silence").click()
+    expect(about).to_contain_text("silenced: kept from Claude", timeout=SOON)
+    about.get_by_role("button", name="Restore").click()
+    expect(about).to_contain_text("Claude is told it", timeout=SOON)
+    about.get_by_role("button", name="Correct").click()
+    page.page.get_by_label("What is right, in one sentence").fill(RIGHT)
+    page.page.get_by_label("Why").press("Enter")
+    expect(about).to_contain_text("superseded by a newer one", timeout=SOON)
+    expect(part(page, "What was said about it").locator("li")).to_have_count(3)
+    part(page, "Superseded by").get_by_role("link", name=RIGHT).click()
+    expect(page.page.get_by_role("heading", name=RIGHT, level=1)).to_be_visible()
 
 
 def test_text_stays_text_and_fits(browser: Any, busy: Served) -> None:

@@ -17,8 +17,13 @@ const WORDS_MAX = 1_000;
 const TOLD_MAX = 20;
 
 const KINDS = [["default", "Claude"], ["engineer", "Engineer"], ["analyst", "Analyst"], ["executive", "Executive"]] as const satisfies readonly (readonly [Kind, string])[];
+const SILENCED = "Silenced. In a moment Claude is not told it any more; it can be restored under “Kept from Claude”.";
+const RESTORED = "Restored. In a moment Claude is told it again.";
+const CORRECTED = "Corrected. In a moment Claude is told your words instead.";
+
 const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
 const atomOf = (sources: string[]): string | null => sources.find((source) => source.startsWith("atom:"))?.slice("atom:".length) ?? null;
+const correctionsOf = (atom: string): string => `insights/${encodeURIComponent(atom)}/corrections`;
 const sourceAddress = (citation: string): string => `/context/source?cite=${encodeURIComponent(citation)}`;
 
 export function ContextPage({ flow }: { flow: Flow | null }) {
@@ -31,7 +36,7 @@ export function ContextPage({ flow }: { flow: Flow | null }) {
   usePulse(asked.again, PULSE_MS);
   const shown = asked.data;
   const context = shown?.context.project === (project || null) && shown.context.kind === kind ? shown.context : null;
-  useFollowing(context, Object.keys(spared).length > 0, asked.again);
+  useFollowing(context && `${context.version} ${context.built_at}`, context?.is_stale === true || Object.keys(spared).length > 0, asked.again);
   useEffect(() => {
     if (shown) setSpared((known) => Object.fromEntries(Object.entries(known).filter(([id, mark]) => isOpen(shown, id, mark))));
   }, [shown]);
@@ -39,7 +44,7 @@ export function ContextPage({ flow }: { flow: Flow | null }) {
   const acts = useActs("context", asked.again);
 
   function say(id: string, body: Record<string, string>, mark: string, told: string): void {
-    acts.act(id, `insights/${encodeURIComponent(id)}/corrections`, body, () => {
+    acts.act(id, correctionsOf(id), body, () => {
       setSpared((known) => ({ ...known, [id]: mark }));
       return done(told);
     });
@@ -77,12 +82,10 @@ function isOpen(page: ToldPage, id: string, mark: string): boolean {
 
 type Say = (id: string, body: Record<string, string>, mark: string, told: string) => void;
 
-/** A context that is stale, or about to change, is looked at again soon, a few times. */
-function useFollowing(context: ToldPage["context"] | null, isExpecting: boolean, again: () => void): void {
+/** Looks again soon, a few times: what is shown is about to change. */
+function useFollowing(shown: string | null, isWanted: boolean, again: () => void): void {
   const [looks, setLooks] = useState(0);
-  const made = context && `${context.version} ${context.built_at}`;
-  const isWanted = context !== null && (context.is_stale || isExpecting);
-  useEffect(() => setLooks(0), [made, isExpecting]);
+  useEffect(() => setLooks(0), [shown, isWanted]);
   useEffect(() => {
     if (!isWanted || looks >= LOOKS_MAX) return;
     const timer = setTimeout(() => {
@@ -90,7 +93,7 @@ function useFollowing(context: ToldPage["context"] | null, isExpecting: boolean,
       again();
     }, SOON_MS);
     return () => clearTimeout(timer);
-  }, [isWanted, looks, made, again]);
+  }, [isWanted, looks, again]);
 }
 
 function Places({ page, project, onChange }: { page: ToldPage; project: string; onChange: (project: string) => void }) {
@@ -172,10 +175,7 @@ function LineRow({ line, acts, spared, say }: { line: ToldLine; acts: Acts; spar
         <Why line={line} score={line.score} />
         {atom && isCorrecting && !mark && (
           <Correction isBusy={acts.busy !== null} onCancel={() => { setCorrecting(false); opener.current?.focus(); }}
-            onSay={(statement, reason) => {
-              setCorrecting(false);
-              say(atom, { action: "correct", statement, ...(reason ? { reason } : {}) }, "corrected", "Corrected. Claude is told your words instead, in a moment.");
-            }} />
+            onSay={(body) => { setCorrecting(false); say(atom, body, "corrected", CORRECTED); }} />
         )}
       </div>
       {atom && (
@@ -190,7 +190,7 @@ function LineRow({ line, acts, spared, say }: { line: ToldLine; acts: Acts; spar
                 </button>
               )}
               <Act acts={acts} name={atom} title={`Silence: ${line.text}`}
-                onAct={() => say(atom, { action: "silence" }, "silenced", "Silenced. Claude is not told it any more, in a moment; it can be restored under “Kept from Claude”.")}>
+                onAct={() => say(atom, { action: "silence" }, "silenced", SILENCED)}>
                 Silence
               </Act>
             </>
@@ -235,13 +235,13 @@ function Cited({ sources }: { sources: string[] }) {
   );
 }
 
-function Correction({ isBusy, onSay, onCancel }: { isBusy: boolean; onSay: (statement: string, reason: string) => void; onCancel: () => void }) {
+function Correction({ isBusy, onSay, onCancel }: { isBusy: boolean; onSay: (body: Record<string, string>) => void; onCancel: () => void }) {
   const [statement, setStatement] = useState("");
   const [reason, setReason] = useState("");
   const id = useId();
   function send(event: FormEvent): void {
     event.preventDefault();
-    if (statement.trim() && !isBusy) onSay(statement.trim(), reason.trim());
+    if (statement.trim() && !isBusy) onSay({ action: "correct", statement: statement.trim(), ...(reason.trim() ? { reason: reason.trim() } : {}) });
   }
   return (
     <form className="correction" onSubmit={send} onKeyDown={(event) => event.key === "Escape" && onCancel()}>
@@ -369,7 +369,7 @@ function Silenced({ silenced, acts, spared, say }: { silenced: Insight[]; acts: 
                 <span className="faint" role="status">restored…</span>
               ) : (
                 <Act acts={acts} name={one.id} title={`Restore: ${one.statement}`}
-                  onAct={() => say(one.id, { action: "restore" }, "restored", "Restored. Claude is told it again, in a moment.")}>
+                  onAct={() => say(one.id, { action: "restore" }, "restored", RESTORED)}>
                   Restore
                 </Act>
               )}
@@ -432,7 +432,19 @@ function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>
     ["Confidence", one.confidence?.toString() ?? null], ["Project", one.project_path ?? "all projects"], ["Whose", one.customer], ["Origin", author(one)],
     ["Since", full(one.valid_from)], ["Until", one.valid_until && full(one.valid_until)], ["Quarantine", found.quarantine_reason],
   ];
+  const [mark, setMark] = useState<string | null>(null);
+  const [isCorrecting, setCorrecting] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
+  const acts = useActs("context", again);
+  useEffect(() => setMark(null), [one.state]);
+  useFollowing(one.state, mark !== null, again);
   usePulse(again, PULSE_MS);
+  function say(body: Record<string, string>, next: string, told: string): void {
+    acts.act(one.id, correctionsOf(one.id), body, () => {
+      setMark(next);
+      return done(told);
+    });
+  }
   const kin: [string, Insight[]][] = [["Superseded by", found.superseded_by ? [found.superseded_by] : []], ["Supersedes", found.supersedes], ["Contradicts", found.contradicts]];
   return (
     <div className="columns">
@@ -475,7 +487,22 @@ function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>
       </div>
       <div className="column">
         <Part id="atom" title="The insight" standing={{ tone: one.state === "valid" ? "ok" : "idle", text: STATES[one.state] }}>
-          <div className="part-body"><Facts facts={facts} /></div>
+          <Outcome said={acts.said} />
+          <div className="part-body">
+            <Facts facts={facts} />
+            <span className="acts">
+              {mark && <span className="faint" role="status">{mark}…</span>}
+              {!mark && one.state === "valid" && one.method !== "aggregate_calculation" && (
+                <button type="button" className="button act" ref={opener} aria-expanded={isCorrecting} onClick={() => setCorrecting(!isCorrecting)}>Correct</button>
+              )}
+              {!mark && one.state === "valid" && <Act acts={acts} name={one.id} onAct={() => say({ action: "silence" }, "silenced", SILENCED)}>Silence</Act>}
+              {!mark && one.state === "silenced" && <Act acts={acts} name={one.id} onAct={() => say({ action: "restore" }, "restored", RESTORED)}>Restore</Act>}
+            </span>
+          </div>
+          {isCorrecting && !mark && one.state === "valid" && (
+            <Correction isBusy={acts.busy !== null} onCancel={() => { setCorrecting(false); opener.current?.focus(); }}
+              onSay={(body) => { setCorrecting(false); say(body, "corrected", CORRECTED); }} />
+          )}
         </Part>
         {kin.filter(([, atoms]) => atoms.length).map(([title, atoms]) => (
           <Part key={title} id={title.replaceAll(" ", "-")} title={title} standing={{ tone: "idle", text: plural(atoms.length, "insight") }}>

@@ -49,7 +49,7 @@ from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
 from cdesk.surface.http.told import ACTS as TOLD_ACTS
 from cdesk.surface.http.told import PATH as TOLD_PAGE
-from cdesk.surface.http.told import Source, ToldPage
+from cdesk.surface.http.told import Behind, ToldPage
 from cdesk.surface.http.told import at_page as at_told
 from cdesk.surface.status import Status
 from cdesk.upkeep.identity import IdentityOutcome, IdentityRequest
@@ -210,7 +210,7 @@ _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
-    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, Sessions, Timeline, Projects,
+    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
     Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Asked, Rpc,
 )  # fmt: skip
@@ -449,7 +449,7 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(ToldPage, "Of this machine's person."), "visit",
               parameters=(_query("project", WORDS, "Its folder; without one, all projects."),
                           _query("kind", {"type": "string", "enum": list(KINDS)}, "For whom.")), errors=(400, *_READS)),
-    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line.", _told(Source, "It."), "visit",
+    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line.", _told(Behind, "It."), "visit",
               parameters=(_query("citation", WORDS, "activity:<id>, atom:<id> or cdesk:<query_id>."),),
               errors=(400, *_READS)),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)

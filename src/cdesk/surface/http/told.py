@@ -30,7 +30,7 @@ PLACES_MAX = 100
 SILENCED_MAX = 50
 
 
-class Said(msgspec.Struct, frozen=True):
+class ScoredLine(msgspec.Struct, frozen=True):
     """A statement. is_told: it has room in what a hook tells when a session begins; the rest Claude gets when it asks"""
 
     text: str
@@ -41,7 +41,7 @@ class Said(msgspec.Struct, frozen=True):
     is_told: bool
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ContextShown(msgspec.Struct, frozen=True, kw_only=True):
     """A context, line by line, the best first. project: null for all together · built_at, data_as_of: Unix seconds, UTC"""
 
     customer: str
@@ -52,7 +52,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     data_as_of: float | None
     age_seconds: float
     is_stale: bool
-    lines: list[Said]
+    lines: list[ScoredLine]
 
 
 class ToldPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,14 +60,14 @@ class ToldPage(msgspec.Struct, frozen=True, kw_only=True):
     session begins · told: the latest times · silenced: insights that are kept from Claude here"""
 
     places: list[Place]
-    context: Shown
+    context: ContextShown
     hook: Amount
     characters: int
     told: list[Telling]
     silenced: list[Insight]
 
 
-class Source(msgspec.Struct, frozen=True):
+class Behind(msgspec.Struct, frozen=True):
     """What stands behind a citation. insight: of an atom, with what is known of it"""
 
     explanation: Explanation
@@ -93,7 +93,7 @@ class ToldDesk:
         hook = app.settings.context.hook
         return ToldPage(
             places=app.told.places(key.customer, PLACES_MAX), hook=hook, characters=CHARACTERS_MAX[hook],
-            context=Shown(
+            context=ContextShown(
                 customer=found.customer, project=found.project, kind=found.kind, version=found.version,
                 built_at=found.built_at, data_as_of=found.data_as_of, age_seconds=found.age_seconds,
                 is_stale=found.is_stale, lines=self._lines(known, CHARACTERS_MAX[hook]),
@@ -101,18 +101,19 @@ class ToldDesk:
             told=self._tellings.latest(key.customer, key.project_path), silenced=self._silenced(key),
         )  # fmt: skip
 
-    def source(self, citation: str) -> Source:
+    def source(self, citation: str) -> Behind:
         """Raises UsageError, WarehouseError."""
         found = explain(self._app.warehouse, citation)
         is_insight = found.is_a == "insight"
-        return Source(found, self._app.insights.explain(str(found.said["id"])) if is_insight else None)
+        return Behind(found, self._app.insights.explain(str(found.said["id"])) if is_insight else None)
 
-    def _lines(self, known: Context, characters: int) -> list[Said]:
+    def _lines(self, known: Context, characters: int) -> list[ScoredLine]:
         """Hooks tell the default kind."""
         is_told = known.key.kind == KINDS[0]
         text = rendered(known, self._app.clock.now_ns() / 1e9, characters) if is_told and characters else ""
         return [
-            Said(one.text, one.section, one.sources, one.why, one.score, one.text in text) for one in known.statements
+            ScoredLine(one.text, one.section, one.sources, one.why, one.score, one.text in text)
+            for one in known.statements
         ]
 
     def _silenced(self, key: ContextKey) -> list[Insight]:
