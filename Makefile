@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLAUDE := $(CURDIR)/$(VENV)/claude/node_modules/@anthropic-ai/claude-code-linux-x64/claude
 
-.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue bench-intake bench-refresh chaos lock wheel clean
+.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue bench-intake bench-refresh bench-context chaos lock wheel clean
 
 up: $(VENV)/.installed
 	$(BIN)/cdesk up --detach
@@ -29,7 +29,7 @@ web: $(VENV)/.installed-dev
 
 bench: bench-import bench-usage bench-redaction bench-page bench-hook
 
-bench-redaction bench-page bench-hook bench-otlp bench-intake bench-refresh: bench-%: $(VENV)/.installed-dev
+bench-redaction bench-page bench-hook bench-otlp bench-intake bench-refresh bench-context: bench-%: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/$*.py
 
 bench-import: $(VENV)/.installed-dev

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from tests.journeys.cdesk import Cdesk
 
+from cdesk.capture.install import Edit
+from cdesk.cli import connect
+
 THEIRS = '{\n  "model": "opus",\n  "env": {\n    "FOO": "1"\n  }\n}\n'
 
 
@@ -189,3 +192,22 @@ def test_a_line_that_a_machine_wrote_is_not_shown_whole(cdesk: Cdesk, with_claud
     (cdesk.claude_dir / ".claude.json").write_text(json.dumps({"a": "b" * 500, "primaryApiKey": secret}))
     told = cdesk.run("connect", "--yes", PATH=with_claude).stdout.decode()
     assert secret not in told and max(map(len, told.splitlines())) < 500
+
+
+def test_what_a_session_writes_while_a_person_reads_stays(
+    cdesk: Cdesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claude Code writes its configuration at any time."""
+    for name, value in {"HOME": tmp_path, "CDESK_HOME": cdesk.home, "CLAUDE_CONFIG_DIR": cdesk.claude_dir}.items():
+        monkeypatch.setenv(name, str(value))
+    configuration = cdesk.claude_dir / ".claude.json"
+    configuration.write_text('{"numStartups": 1}')
+
+    def agreed(edits: list[Edit]) -> bool:
+        configuration.write_text('{"numStartups": 2}')
+        return True
+
+    monkeypatch.setattr(connect, "_agreed", agreed)
+    assert connect.run([]) == 0
+    found = json.loads(configuration.read_text())
+    assert found["numStartups"] == 2 and "cdesk" in found["mcpServers"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.journeys.cdesk import Cdesk
-from tests.lab.claude import LAB, NEEDED, settled
+from tests.lab.claude import BINARY, LAB, NEEDED, settled
 from tests.mcp.process import queued
 
 pytestmark = NEEDED

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from tests.refresh.history import History
 
 from cdesk.activity.model import Activity
@@ -42,7 +44,7 @@ class Day:
         return id_
 
     def run(self, command: str, is_ok: bool = True, session: str = "s1", error: str | None = None, **more: Any) -> str:
-        features = {
+        features: dict[str, Any] = {
             "tool_name": "Bash",
             "success": is_ok,
             "parameters": {"command": command},
@@ -334,6 +336,68 @@ def test_what_happened_long_ago_is_not_looked_at(day: Day, history: History) -> 
     day.look(LATER + timedelta(days=15))
     assert [one.is_stale for one in day.found()] == [True]
     assert history.rows("SELECT count(*) FROM SIGNAL") == [(1,)]
+
+
+def test_what_consent_keeps_to_itself_is_not_told(day: Day) -> None:
+    """Dropped or hashed words and parameters; that tasks are open is told without their titles."""
+    hashed = "[hashed:0123456789abcdef]"
+    for session in ("s1", "s2", "s3"):
+        day.tell("user_asked", session, prompt_kind="human", prompt_text=hashed, prompt_hash="h")
+        day.tell("user_asked", session, prompt_kind="human", prompt_text=None, prompt_hash="i")
+        for parameters in (hashed, None):
+            day.run("", False, session, hashed, parameters=parameters)
+    day.tell("task_created", "s1", task_id="1", title=hashed)
+    day.look()
+    assert [one.statement for one in day.found()] == ["The session of 2026-03-10 ended with 1 task not completed."]
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("run", "run", "run", "edit", "edit", "ask", "task", "done", "end", "look", "delete")),
+        st.integers(1, 4), st.integers(1, 2), st.booleans(), st.sampled_from(("ada", "ada", "ada", "bob")),
+    ), min_size=50, max_size=90,
+)  # fmt: skip
+
+
+@given(_STEPS)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck),
+          phases=(Phase.explicit, Phase.reuse, Phase.generate))  # fmt: skip
+def test_looking_often_finds_what_looking_once_finds(
+    opened_history: History, steps: list[tuple[str, int, int, bool, str]]
+) -> None:
+    """Whatever was found in between: what is told now depends on what is there now."""
+    opened_history.forget()
+    day = Day(opened_history)
+    for act, session, thing, is_ok, customer in steps:
+        more: dict[str, Any] = {"session": f"s{session}", "customer": customer}
+        match act:
+            case "run":
+                day.run(
+                    ("make test", "pip install x")[thing - 1],
+                    is_ok,
+                    error=None if is_ok else "Error: no",
+                    **more,
+                )
+            case "edit":
+                day.edit(f"{thing}.py", **more)
+            case "ask":
+                day.ask(f"Please do number {thing}.", **more)
+            case "task" | "done":
+                day.tell("task_created" if act == "task" else "task_completed", task_id=str(thing), title="It", **more)
+            case "end":
+                day.tell("session_ended", **more)
+            case "look":
+                day.look()
+            case _:
+                day.look()
+                opened_history.do(("delete", session * thing))
+    day.look()
+    told = [(one, [each for each in day.found(one) if not each.is_stale]) for one in ("ada", "bob")]
+    opened_history.rows("DELETE FROM INSIGHT_ATOMS")
+    opened_history.rows("DELETE FROM SIGNAL")
+    opened_history.tasks.forget()
+    day.look()
+    assert [(one, day.found(one)) for one in ("ada", "bob")] == told
 
 
 def test_hostile_text_is_quoted(day: Day) -> None:

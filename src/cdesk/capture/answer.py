@@ -87,17 +87,13 @@ class Answers:
         self._admit = admit
         self._clock = clock
 
-    @property
-    def is_on(self) -> bool:
-        return self._amount != "off"
-
     def forget(self) -> None:
         """Nothing is left for the command hook to say. Raises OSError."""
         self._plain.clear()
 
     def may_answer(self, raw: bytes) -> bool:
         """Whether this payload may be one that is answered; quick, and never wrongly no."""
-        return self.is_on and any(event in raw for event in EVENTS)
+        return self._amount != "off" and any(event in raw for event in EVENTS)
 
     def answer(self, raw: bytes, received_ns: int, *, is_proven: bool) -> bytes:
         """The JSON to give to Claude Code, or nothing. Raises BadPayload, QueueError, OSError."""
@@ -123,24 +119,19 @@ class Answers:
             if self._sessions.of(told.session_id) is None:
                 self._sessions.remember(told.session_id, Told(project))
             return
-        key = ContextKey(self._person.customer, project)
-        plain = self._plain.read(project)
-        if plain is None or plain.version != version:  # made anew since: which version it was is all we know
-            self._say(
-                told,
-                Given(Context(key, (), received_ns / 1e9, None, version), "", (), True, "file"),
-                Told(project),
-                received_ns,
-            )
-            return
+        self._say(told, self._given_by_file(project, version, received_ns), Told(project), received_ns)
+
+    def _given_by_file(self, project_path: str, version: str, received_ns: int) -> Given:
+        """What the plain file said then. Where it was made anew since, which version it was is all that is known."""
+        key = ContextKey(self._person.customer, project_path)
+        plain = self._plain.read(project_path)
+        if plain is None or plain.version != version:
+            return Given(Context(key, (), received_ns / 1e9, None, version), "", (), True, "file")
+        age = words(max(0, received_ns - plain.built_ns) // 1_000_000_000).decode()
+        text = _text(plain.answer).replace(AGE, age, 1)
         now = self._contexts.read(key)
-        statements = now.statements if now is not None and now.version == version else ()
-        text = _text(plain.answer).replace(
-            AGE, words(max(0, received_ns - plain.built_ns) // 1_000_000_000).decode(), 1
-        )
-        shown = tuple(one for one in statements if one.text in text)
-        context = Context(key, statements, plain.built_ns / 1e9, None, version)
-        self._say(told, Given(context, text, shown, True, "file"), Told(project), received_ns)
+        shown = tuple(one for one in now.statements if one.text in text) if now and now.version == version else ()
+        return Given(Context(key, shown, plain.built_ns / 1e9, None, version), text, shown, True, "file")
 
     # -- decisions ---------------------------------------------------------------------------------------------------
 
@@ -203,8 +194,6 @@ class Answers:
         if not statements:
             return Given(context, "", (), is_whole)
         text = self._rendered(msgspec.structs.replace(context, statements=statements), self._now(), characters)
-        if len(text) > characters:
-            return Given(context, "", (), is_whole)
         return Given(context, text, tuple(one for one in statements if one.text in text), is_whole)
 
     # -- acts --------------------------------------------------------------------------------------------------------

@@ -7,15 +7,16 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cdesk import config
 from cdesk.capture import claude_version, install, mcp_entry, plugin
-from cdesk.capture.install import Connections, Edit
+from cdesk.capture.install import Connections, Edit, Wanted
 from cdesk.cli import show
 from cdesk.cli.client import running
 from cdesk.config import Home
@@ -50,26 +51,22 @@ def run(arguments: list[str]) -> int:
     want = install.wanted(home.path, version, _port(home), token, only_commands=given.command_hooks)
     if given.plugin:
         want = replace(want, plugin=home.path / install.PLUGIN_FOLDER)
-    connections = Connections.load(home.path)
-    edits = [
-        install.connect(path, want, connections, _environment(given.scope)),
-        server_edit(given, None if given.plugin else mcp_entry.server(home.path), connections),
-    ]
+    edit = install.connect(path, want, Connections.load(home.path), _environment(given.scope))
+    server = partial(server_edit, given, home, None if given.plugin else mcp_entry.server(home.path))
     print(_about(told, len(want.hooks)))
-    for note in (note for edit in edits for note in edit.notes):
+    for note in (*edit.notes, *server().notes):
         print(note)
     if not given.dry_run:
         install.install_command(home.path)
         install.answer_token(home.path)
-        if given.plugin:
-            plugin.write(home.path, want.hooks, mcp_entry.server(home.path))
-    if not any(edit.is_change for edit in edits):
+    is_change = edit.is_change or server().is_change
+    if is_change and not carry_out(edit, server, home, given):
+        return 0
+    if not given.dry_run:
+        _settle_plugin(given, home, want, path)
+    if not is_change:
         print(f"{path} is connected already; nothing to change.")
         return 0
-    if not carry_out(edits, home, given):
-        return 0
-    if given.scope == "user" and not given.plugin:
-        plugin.forget(home.path, path.parent, edits[1].path)
     print("New sessions report from now on; running ones as soon as they notice the change.")
     if running(home) is None and not given.command_hooks:
         print("Next: `cdesk up` starts the service they report to.")
@@ -93,32 +90,49 @@ def settings_path(given: argparse.Namespace) -> Path:
     )
 
 
-def server_edit(given: argparse.Namespace, server: dict[str, Any] | None, connections: Connections) -> Edit:
-    """Of Claude Code's own configuration, which names MCP servers."""
+def server_edit(given: argparse.Namespace, home: Home, server: dict[str, Any] | None) -> Edit:
+    """Of Claude Code's own configuration, which names MCP servers, as it is at this moment."""
     folder = given.claude_dir.expanduser().absolute() if given.claude_dir else None
     path = mcp_entry.configuration_path(given.scope, folder, os.environ)
-    return mcp_entry.connect(path, mcp_entry.place(given.scope, Path.cwd()), server, connections)
+    member = mcp_entry.place(given.scope, Path.cwd())
+    return mcp_entry.connect(path, member, server, Connections.load(home.path))
 
 
-def carry_out(edits: list[Edit], home: Home, given: argparse.Namespace) -> bool:
-    """Shows the edits, asks, writes them, and remembers what came in with them. Whether they were written."""
-    changes = [edit for edit in edits if edit.is_change]
-    for edit in changes:
-        print(difference(edit))
+def carry_out(edit: Edit, server: Callable[[], Edit], home: Home, given: argparse.Namespace) -> bool:
+    """Shows what is to be changed, asks, writes it, and remembers what came in with it. Whether it was written.
+
+    server: made anew before it is written, since running sessions write that file while a person reads."""
+    changes = [one for one in (edit, server()) if one.is_change]
+    for one in changes:
+        print(difference(one))
     if given.dry_run:
         print("Nothing was written (--dry-run).")
         return False
     if not given.yes and not _agreed(changes):
         print("Nothing was written.")
         return False
-    connections = Connections.load(home.path)
-    for edit in changes:
-        backup = install.write(edit, datetime.now(UTC))
-        print(f"Removed {edit.path}." if edit.after is None else f"Wrote {edit.path}.", end="")
-        print(f" What it was before: {backup}" if backup else "")
-        if edit.connection is not None or str(edit.path) in connections.known:
-            connections.remember(edit.path, edit.connection)
+    _write(edit, home)
+    _write(server(), home)
     return True
+
+
+def _write(edit: Edit, home: Home) -> None:
+    if not edit.is_change:
+        return
+    backup = install.write(edit, datetime.now(UTC))
+    print(f"Removed {edit.path}." if edit.after is None else f"Wrote {edit.path}.", end="")
+    print(f" What it was before: {backup}" if backup else "")
+    connections = Connections.load(home.path)
+    if edit.connection is not None or str(edit.path) in connections.known:
+        connections.remember(edit.path, edit.connection)
+
+
+def _settle_plugin(given: argparse.Namespace, home: Home, want: Wanted, path: Path) -> None:
+    """The plugin's folder is there when it is wanted, and gone when the settings hold the hooks instead."""
+    if given.plugin:
+        plugin.write(home.path, want.hooks, mcp_entry.server(home.path))
+    elif given.scope == "user":
+        plugin.forget(home.path, path.parent, server_edit(given, home, None).path)
 
 
 def _agreed(edits: list[Edit]) -> bool:

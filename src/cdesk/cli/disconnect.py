@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cdesk import config
 from cdesk.capture import install, plugin
 from cdesk.capture.install import Connections
@@ -18,13 +20,13 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     home = config.home()
     path = settings_path(given)
-    connections = Connections.load(home.path)
-    edits = [install.disconnect(path, connections), server_edit(given, None, connections)]
+    edit = install.disconnect(path, Connections.load(home.path))
+    server = partial(server_edit, given, home, None)
     is_plugin = given.scope == "user" and install.has_plugin(install.standing(path))
-    if not any(edit.is_change for edit in edits):
+    if not edit.is_change and not server().is_change:
         print(f"{path} holds nothing of ours; nothing to change.")
         return 0
-    if carry_out(edits, home, given) and is_plugin:
-        for changed in plugin.forget(home.path, path.parent, edits[1].path):
+    if carry_out(edit, server, home, given) and is_plugin:
+        for changed in plugin.forget(home.path, path.parent, server().path):
             print(f"Took the plugin out of {changed}.")
     return 0

@@ -171,10 +171,15 @@ def _list(insights: list[dict[str, Any]], given: argparse.Namespace) -> None:
         return
     show.table(
         "", ["id", "what", "sure", "from", "until", "state"],
-        [[one["id"][:8], one["statement"], _percent(one["confidence"]), one["author"] or one["method"],
+        [[one["id"][:8], one["statement"], _percent(one["confidence"]), _from(one),
           (one["valid_until"] or "–")[:10], one["state"]] for one in insights],
         right=(2,), whole=(0, 4), note="`cdesk insight show ID` says where it is known from.",
     )  # fmt: skip
+
+
+def _from(insight: dict[str, Any]) -> str:
+    """Who says so: claude, a person, a detector, or the figures themselves."""
+    return str(insight["author"] or {"aggregate_calculation": "figures"}.get(insight["method"], insight["method"]))
 
 
 def _show(found: dict[str, Any], given: argparse.Namespace) -> None:
@@ -188,7 +193,7 @@ def _show(found: dict[str, Any], given: argparse.Namespace) -> None:
         ("about", f"{one['subject']} / {one['metric']}" + (f", {one['grain']}" if one["grain"] else "")),
         ("value", value),
         ("where", one["project_path"] or "all projects"),
-        ("who", f"{one['customer']}, {one['author'] or one['method']}"),
+        ("who", f"{one['customer']}, {_from(one)}"),
         ("sure", _percent(one["confidence"])),
         ("valid", f"{one['valid_from'][:16]} – {(one['valid_until'] or '')[:16]}"),
         ("state", one["state"] + (f" ({found['quarantine_reason']})" if found["quarantine_reason"] else "")),

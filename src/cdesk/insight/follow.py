@@ -29,8 +29,8 @@ from cdesk.warehouse.warehouse import ATOMS, STREAM, Stream
 
 LOOK_SECONDS = 0.5
 """How soon a wish is seen; a look that finds nothing asks for the time of one folder."""
-REST = 1.0
-"""A look is followed by a pause of so many times what it took: building has half of the time at most."""
+REST = 3.0
+"""A look is followed by a pause of so many times what it took: building has a quarter of the time at most."""
 REST_SECONDS_MIN = 0.02
 AGAIN_SECONDS = 5.0
 KEYS_AT_ONCE = 100

@@ -7,6 +7,7 @@
 
 -- Each changed activity is read once; detectors never open a document. A call that was refused or broken off tells nothing
 -- about its command. Of a pipe only the last part's outcome is told: where that is success, the command's is not known.
+-- Words that consent hashed are none.
 -- The folder changed into, and pipes that only shorten what is shown, are not part of a command's name.
 
 DELETE FROM SIGNAL
@@ -120,8 +121,8 @@ SELECT
     CASE kind WHEN 'edit' THEN TRUE WHEN 'task' THEN activity = 'task_completed' END,
     NULL,
     CASE kind
-        WHEN 'prompt' THEN LEFT(feature_json:prompt_text::VARCHAR, 300)
-        WHEN 'task' THEN LEFT(feature_json:title::VARCHAR, 200)
+        WHEN 'prompt' THEN LEFT(IFF(STARTSWITH(feature_json:prompt_text::VARCHAR, '[hashed:'), NULL, feature_json:prompt_text::VARCHAR), 300)
+        WHEN 'task' THEN LEFT(IFF(STARTSWITH(feature_json:title::VARCHAR, '[hashed:'), NULL, feature_json:title::VARCHAR), 200)
     END
 FROM told
 WHERE

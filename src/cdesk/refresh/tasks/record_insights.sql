@@ -10,6 +10,9 @@
 -- What was said is kept in INSIGHT_SAID, and all atoms of a customer about whose something was said are a function of that
 -- alone: order, repetition, late arrival, correction and deletion of the activities cannot be seen in them.
 --
+-- An atom rests on its own activity alone, which kept the catalog's shape or is not here. What drifts later is no reason to
+-- doubt it, so its derivation names no features.
+--
 -- An atom's id is that of the activity that recorded it. Two atoms are of one thing when customer, subject, metric, project
 -- and grain are the same. Then the earlier one
 --   is superseded    by the next one that is of the same author, or says the same, or comes after the earlier one's time,
@@ -17,8 +20,8 @@
 --   is contradicted  by one of another author that says something else: both stay, each names the other, and of either
 --                    half of the confidence is left
 -- Only people correct, others' atoms too. A correction is an atom of its own that replaces the one it corrects and is of the
--- same thing and customer. Of silence and restore the latest stands. Without a time an atom is valid for 90 days; without a figure people are
--- believed to 0.95 and everyone else to 0.7.
+-- same thing and customer. Of silence and restore the latest stands. Without a time an atom is valid for 90 days; without a
+-- figure people are believed to 0.95 and everyone else to 0.7.
 
 -- 1. What was said, and whose atoms that is about.
 INSERT INTO INSIGHT_TOUCHED (customer)
@@ -185,8 +188,7 @@ USING (
             'evidence', r.evidence,
             'replaces', r.replaces,
             'reason', r.reason,
-            'contradicts', PARSE_JSON(c.by_ids),
-            'features', PARSE_JSON('["insight_recorded.statement", "insight_recorded.value"]')
+            'contradicts', PARSE_JSON(c.by_ids)
         )) AS derivation
     FROM RECORDED_ATOM AS r
     LEFT JOIN contradicted AS c ON c.id = r.id

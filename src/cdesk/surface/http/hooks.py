@@ -52,17 +52,21 @@ class HookRoute:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(WORKERS)
         try:
-            taken = await anyio.to_thread.run_sync(self._app.hooks.take, body, received, limiter=self._limiter)
+            taken, is_awaited = await anyio.to_thread.run_sync(self._take, body, received, limiter=self._limiter)
         except BadPayload as error:
             return _refused(400, f"not a hook payload: {error}.")
         if taken:
             self._app.uploader.wake()
-        if not self._app.answers.may_answer(body) or await request.is_disconnected():
+        if not is_awaited or await request.is_disconnected():
             return Response(status_code=200)
         given = request.headers.get("x-cdesk-answer", "").encode()
         is_proven = hmac.compare_digest(given, self._answer_token)
         answer = await anyio.to_thread.run_sync(self._answer, body, received, is_proven, limiter=self._limiter)
         return Response(answer, 200, media_type="application/json") if answer else Response(status_code=200)
+
+    def _take(self, body: bytes, received: int) -> tuple[int, bool]:
+        """How many facts are durable, and whether there may be something to say."""
+        return self._app.hooks.take(body, received), self._app.answers.may_answer(body)
 
     def _answer(self, body: bytes, received: int, is_proven: bool) -> bytes:
         """What is said back. Whatever hinders it, the facts are taken, and Claude Code goes on."""

@@ -79,7 +79,7 @@ class ServiceDesk:
         return bool(self._reader().want(key))
 
     def rendered(self, context: Context, now: float, characters_max: int) -> str:
-        from cdesk.context.text import rendered  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from cdesk.context.text import rendered
 
         return str(rendered(context, now, characters_max))
 
@@ -93,10 +93,10 @@ class ServiceDesk:
         return dict(msgspec.to_builtins(answer, builtin_types=()))
 
     def _reader(self) -> Any:
-        from cdesk.context.cache import ContextReader  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from cdesk.context.cache import ContextReader
 
         if self._contexts is None:
-            self._contexts = ContextReader(self._app.home.path / "context" / "cache.sqlite")
+            self._contexts = ContextReader(self._app.home.context)
         return self._contexts
 
 

@@ -88,7 +88,7 @@ class LocalDesk:
         return bool(self._reader().want(key))
 
     def rendered(self, context: Context, now: float, characters_max: int) -> str:
-        from cdesk.context.text import rendered  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from cdesk.context.text import rendered
 
         return str(rendered(context, now, characters_max))
 
@@ -116,10 +116,10 @@ class LocalDesk:
             self._producer.close()
 
     def _reader(self) -> Any:
-        from cdesk.context.cache import ContextReader  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from cdesk.context.cache import ContextReader
 
         if self._contexts is None:
-            self._contexts = ContextReader(self.home.path / "context" / "cache.sqlite")
+            self._contexts = ContextReader(self.home.context)
         return self._contexts
 
 

@@ -187,7 +187,7 @@ def _record_insight(desk: Desk, asked: RecordInsight, call: Running) -> Recorded
         raise CdeskError("it was not kept: consent excludes this source or project.", "See [consent] in config.toml.")
     return Recorded(
         cite=f"activity:{insight.activity_id}", is_durable=True,
-        note="Recorded. It is an insight with its source as soon as the service has taken it in.",
+        note=f"Recorded. It is atom:{insight.activity_id} as soon as the service has taken it in.",
     )  # fmt: skip
 
 
