@@ -161,6 +161,7 @@ def test_usage_is_as_described(served: Served, described: dict[str, Any], by: st
         ("sessions/s1", "Timeline"),
         ("projects", "Projects"),
         ("health", "Health"),
+        ("context", "ToldPage"),
     ],
 )
 def test_the_page_is_as_described(served: Served, described: dict[str, Any], path: str, schema: str) -> None:

@@ -46,7 +46,7 @@ def served(tmp_path: Path, built: Path, request: pytest.FixtureRequest) -> Itera
 
 # -- who is let in -------------------------------------------------------------------------------------------------
 
-ROUTES = ("overview", "sessions", "sessions/s1", "projects", "health", "events")
+ROUTES = ("overview", "sessions", "sessions/s1", "projects", "context", "context/source", "health", "events")
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -1,5 +1,5 @@
-// What the service answers, and how it is asked. The shapes are those of src/cdesk/query/page.py and, for the health
-// page, of src/cdesk/surface/http/health.py.
+// What the service answers, and how it is asked. The shapes are those of src/cdesk/query/page.py and, for the health and
+// the context page, of health.py and told.py in src/cdesk/surface/http.
 
 export type By = "model" | "project";
 export type Grain = "hour" | "day";
@@ -256,7 +256,91 @@ export interface Replayed {
   stays: Record<string, string>;
 }
 
-export type ActOutcome = RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] };
+export interface Line {
+  text: string;
+  section: string;
+  sources: string[];
+  why: string;
+}
+
+export interface ToldLine extends Line {
+  score: number;
+  is_told: boolean;
+}
+
+export type Kind = "default" | "executive" | "analyst" | "engineer";
+
+export interface Telling {
+  id: string;
+  ts: string;
+  session: string | null;
+  project: string | null;
+  by: string;
+  is_whole: boolean;
+  channel: string | null;
+  version: string | null;
+  age_ms: number | null;
+  is_stale: boolean;
+  bytes: number | null;
+  text: string | null;
+  lines: Line[];
+}
+
+export interface Insight {
+  id: string;
+  customer: string;
+  subject: string;
+  metric: string;
+  statement: string;
+  value: Value;
+  unit: string | null;
+  grain: string | null;
+  confidence: number | null;
+  method: string;
+  author: string | null;
+  project_path: string | null;
+  valid_from: string;
+  valid_until: string | null;
+  updated_at: string;
+  state: "valid" | "silenced" | "quarantined" | "superseded" | "stale" | "expired";
+  superseded_by: string | null;
+  contradicts: string[];
+}
+
+export interface ToldPage {
+  places: { project_path: string | null; data_as_of: number }[];
+  context: {
+    customer: string;
+    project: string | null;
+    kind: Kind;
+    version: string;
+    built_at: number;
+    data_as_of: number | null;
+    age_seconds: number;
+    is_stale: boolean;
+    lines: ToldLine[];
+  };
+  hook: "off" | "brief" | "full";
+  characters: number;
+  told: Telling[];
+  silenced: Insight[];
+}
+
+export interface Source {
+  explanation: { citation: string; is_a: "activity" | "insight" | "query"; said: Record<string, Value>; comes_from: string[] };
+  insight: {
+    insight: Insight;
+    quarantine_reason: string | null;
+    evidence: { activity_id: string; ts: string; activity: string; session_id: string | null; says: string }[];
+    missing: string[];
+    superseded_by: Insight | null;
+    supersedes: Insight[];
+    contradicts: Insight[];
+    said_later: { activity_id: string; ts: string; customer: string; action: string; statement: string | null; reason: string | null }[];
+  } | null;
+}
+
+export type ActOutcome = RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] } | { id: string };
 
 export class ApiError extends Error {
   constructor(
@@ -283,9 +367,9 @@ export async function get<T>(path: string, given: Record<string, string | number
   return asked<T>(`/v1/page/${path}?${query}`, { signal: signal ?? null });
 }
 
-/** One of the acts of the health page. */
+/** One of the acts of the health or the context page, by its path under /v1/page. */
 export async function post<T>(path: string, body: unknown): Promise<T> {
-  return asked<T>(`/v1/page/health/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return asked<T>(`/v1/page/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 async function asked<T>(url: string, how: RequestInit): Promise<T> {

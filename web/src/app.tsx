@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { ACCESS, type Flow } from "./api";
+import { ContextPage, SourcePage } from "./context";
 import { useFlow } from "./data";
 import { HealthPage, needing, toneOf } from "./health";
 import { OverviewPage } from "./overview";
@@ -44,6 +45,7 @@ export function App() {
           <Tab href="/" path={path}>Overview</Tab>
           <Tab href="/sessions" path={path}>Sessions</Tab>
           <Tab href="/projects" path={path}>Projects</Tab>
+          <Tab href="/context" path={path}>Context</Tab>
           <Tab href="/health" path={path}>
             Health
             {flow !== null && flow.needs.length > 0 && (
@@ -69,6 +71,8 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
   if (path === "/") return <OverviewPage flow={flow} />;
   if (path === "/sessions") return <SessionsPage flow={flow} />;
   if (path === "/projects") return <ProjectsPage />;
+  if (path === "/context") return <ContextPage flow={flow} />;
+  if (path === "/context/source") return <SourcePage />;
   if (path === "/health") return <HealthPage flow={flow} />;
   if (path.startsWith("/sessions/")) {
     const id = decodeURIComponent(path.slice("/sessions/".length));

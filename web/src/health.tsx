@@ -1,7 +1,7 @@
 // How it feels: what needs a person first, then every part that keeps itself up to date, with what can be done beside it.
 
-import { useEffect, useRef, useState, type ReactNode } from "react";
-import { post, type ActOutcome, type Drifted, type Flow, type Health, type Need, type Replayed, type RunReport, type SetAside, type Settled, type Status, type StreamLag, type TaskReport } from "./api";
+import { Act, Confirmed, done, Dot, Outcome, Part, useActs, type Acts, type Said, type Standing, type Tone } from "./acts";
+import { type ActOutcome, type Drifted, type Flow, type Health, type Need, type Replayed, type RunReport, type SetAside, type Settled, type Status, type StreamLag, type TaskReport } from "./api";
 import { useAnswer, useNow, usePulse, useSettled } from "./data";
 import { ago, bytes, compact, count, duration, plural } from "./format";
 import { Command, Time, Trouble, Waiting } from "./parts";
@@ -10,12 +10,6 @@ import { Link, useTitle } from "./route";
 const REFRESH_MS = 2_000;
 const PULSE_MS = 15_000;
 const LATE_S = 60;
-
-type Tone = "ok" | "busy" | "bad" | "idle";
-interface Standing {
-  tone: Tone;
-  text: string;
-}
 
 export function HealthPage({ flow }: { flow: Flow | null }) {
   const asked = useAnswer<Health>("health", {});
@@ -127,117 +121,6 @@ function remedy(need: Need): string {
   }
 }
 
-// -- acting --------------------------------------------------------------------------------------------------------
-
-interface Said {
-  text: string;
-  isBad: boolean;
-}
-
-interface Acts {
-  busy: string | null;
-  said: Said | null;
-  act: (name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said) => void;
-}
-
-/** One act at a time; what came of it is said, and the page asks again. */
-function useActs(again: () => void): Acts {
-  const [busy, setBusy] = useState<string | null>(null);
-  const [said, setSaid] = useState<Said | null>(null);
-  function act(name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said): void {
-    if (busy !== null) return;
-    setBusy(name);
-    setSaid(null);
-    post<ActOutcome>(path, body)
-      .then((outcome) => setSaid(tell(outcome)))
-      .catch((error: unknown) => setSaid({ text: error instanceof Error ? error.message : String(error), isBad: true }))
-      .finally(() => {
-        setBusy(null);
-        again();
-      });
-  }
-  return { busy, said, act };
-}
-
-const done = (text: string): Said => ({ text, isBad: false });
-
-/** aria-disabled, not disabled: who acts by keyboard does not lose the place. */
-function Act({ acts, name, children, isOff = false, title, onAct }: {
-  acts: Acts; name: string; children: string; isOff?: boolean; title?: string; onAct: () => void;
-}) {
-  const isBusy = acts.busy === name;
-  const isStill = isOff || acts.busy !== null;
-  return (
-    <button type="button" className="button act" aria-disabled={isStill || undefined} aria-busy={isBusy || undefined} aria-label={title} title={title}
-      onClick={() => !isStill && onAct()}>
-      {isBusy ? "…" : children}
-    </button>
-  );
-}
-
-/** Asks once more before what cannot be taken back. */
-function Confirmed({ acts, name, children, question, yes, title, onAct }: {
-  acts: Acts; name: string; children: string; question: string; yes: string; title?: string; onAct: () => void;
-}) {
-  const [isAsking, setAsking] = useState(false);
-  const box = useRef<HTMLSpanElement>(null);
-  const wasAsking = useRef(false);
-  useEffect(() => {
-    if (isAsking !== wasAsking.current) box.current?.querySelector("button")?.focus();
-    wasAsking.current = isAsking;
-  }, [isAsking]);
-  if (!isAsking) {
-    return (
-      <span className="acts" ref={box}>
-        <Act acts={acts} name={name} title={title ?? children} onAct={() => setAsking(true)}>{children}</Act>
-      </span>
-    );
-  }
-  return (
-    <span className="acts confirm" role="group" aria-label={question} ref={box}
-      onKeyDown={(event) => event.key === "Escape" && setAsking(false)}>
-      <span>{question}</span>
-      <button type="button" className="button act" onClick={() => setAsking(false)}>Keep</button>
-      <button type="button" className="button act danger" onClick={() => { setAsking(false); onAct(); }}>{yes}</button>
-    </span>
-  );
-}
-
-/** What the last act came to. Takes the focus when the button that had it is gone. */
-function Outcome({ said }: { said: Said | null }) {
-  const place = useRef<HTMLParagraphElement>(null);
-  useEffect(() => {
-    if (said === null) return;
-    const timer = setTimeout(() => document.activeElement === document.body && place.current?.focus(), 600);
-    return () => clearTimeout(timer);
-  }, [said]);
-  return (
-    <p className={said === null ? "unseen" : `outcome-line ${said.isBad ? "bad" : ""}`} role="status" tabIndex={-1} ref={place}>
-      {said?.text}
-    </p>
-  );
-}
-
-function Dot({ tone }: { tone: Tone }) {
-  return <span className={`mark ${tone}`} aria-hidden="true" />;
-}
-
-function Part({ id, title, standing, side, children }: { id: string; title: string; standing: Standing; side?: ReactNode; children: ReactNode }) {
-  return (
-    <section className="card part" id={id} aria-labelledby={`${id}-title`}>
-      <header className="card-head">
-        <h2 id={`${id}-title`}>{title}</h2>
-        <span className={standing.tone === "bad" ? "bad" : "faint"}>
-          <Dot tone={standing.tone} /> {standing.text}
-        </span>
-        <span className="gap" />
-        {side}
-      </header>
-      {children}
-    </section>
-  );
-}
-
 // -- tasks ---------------------------------------------------------------------------------------------------------
 
 function standingOf(task: TaskReport): Standing {
@@ -250,7 +133,7 @@ function standingOf(task: TaskReport): Standing {
 
 function Tasks({ tasks, again }: { tasks: TaskReport[]; again: () => void }) {
   const now = useNow();
-  const acts = useActs(again);
+  const acts = useActs("health", again);
   const still = tasks.filter((task) => task.state === "suspended").length;
   const failed = tasks.some((task) => task.suspended_by === "failures");
   return (
@@ -316,7 +199,7 @@ function waitingOf(stream: StreamLag, task: TaskReport | undefined): Standing {
 }
 
 function Streams({ streams, tasks, again }: { streams: StreamLag[]; tasks: TaskReport[]; again: () => void }) {
-  const acts = useActs(again);
+  const acts = useActs("health", again);
   const behind = streams.filter((stream) => stream.lag_s > LATE_S).length;
   return (
     <Part id="streams" title="Change streams" standing={{ tone: behind ? "busy" : "ok", text: behind ? `${count(behind)} behind` : "all keep up" }}>
@@ -361,7 +244,7 @@ function Streams({ streams, tasks, again }: { streams: StreamLag[]; tasks: TaskR
 
 function Drift({ drift, again }: { drift: Health["drift"]; again: () => void }) {
   const now = useNow();
-  const acts = useActs(again);
+  const acts = useActs("health", again);
   const rows = drift.incidents.reduce((sum, one) => sum + one.quarantined, 0);
   const settled = drift.settled ? `${plural(drift.settled, "change")} of shape settled` : "every activity has the shape the catalog promises";
   const standing: Standing = drift.unsettled
@@ -429,7 +312,7 @@ function toldOfDrift(settled: Settled, one: Drifted, act: "accept" | "release"):
 
 function Dead({ dead, again }: { dead: Health["dead"]; again: () => void }) {
   const now = useNow();
-  const acts = useActs(again);
+  const acts = useActs("health", again);
   const all = dead.letters.length === dead.total ? { ids: dead.letters.map((letter) => letter.id) } : null;
   return (
     <Part

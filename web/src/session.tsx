@@ -49,7 +49,7 @@ export function SessionPage({ id, flow }: { id: string; flow: Flow | null }) {
   const story = useMemo(() => tell(entries), [entries]);
   const title = session?.title ?? session?.prompt ?? id;
   useTitle(session ? title : "Session");
-  useTarget(entries.length > 0);
+  useTarget(entries);
 
   if (error && !session) return error.status === 404 ? <Unknown id={id} /> : <Trouble error={error} again={() => void load()} />;
   if (!session) return <Waiting rows={10} />;
@@ -75,13 +75,14 @@ export function SessionPage({ id, flow }: { id: string; flow: Flow | null }) {
   );
 }
 
-/** An address that ends in #id opens that activity. */
-function useTarget(isReady: boolean): void {
+/** An address that ends in #id opens that activity; where it has no place of its own, the one before it that has. */
+function useTarget(entries: Entry[]): void {
   const done = useRef(false);
   useEffect(() => {
     const id = location.hash.slice(1);
-    if (!isReady || done.current || !id) return;
-    const target = document.getElementById(`e-${id}`);
+    if (done.current || !id) return;
+    let target: HTMLElement | null = null;
+    for (let i = entries.findIndex((entry) => entry.id === id); i >= 0 && !target; i -= 1) target = document.getElementById(`e-${entries[i]!.id}`);
     if (!target) return;
     done.current = true;
     for (let above: HTMLElement | null = target; above; above = above.parentElement) if (above instanceof HTMLDetailsElement) above.open = true;
@@ -371,6 +372,8 @@ function about(entry: Entry): string {
       return join(text(f.end_reason));
     case "session_titled":
       return join(text(f.title));
+    case "context_hydrated":
+      return join(text(f.hook_event), f.is_whole === false ? "what was new" : null, Array.isArray(f.statements) ? plural(f.statements.length, "statement") : null);
     default:
       return join(text(f.file_path), text(f.message), text(f.event_type), text(f.method));
   }

@@ -53,6 +53,10 @@ _READ = """
 SELECT CASE WHEN version = ? THEN NULL ELSE body END, built_at, data_as_of, version FROM context WHERE key = ?"""
 """The body is fetched when the reader does not hold that version of it."""
 
+_PLACES = """
+SELECT min(key), max(data_as_of) AS latest FROM context WHERE customer = ?
+GROUP BY json_extract(key, '$[1]') HAVING latest IS NOT NULL ORDER BY latest DESC, min(key) LIMIT ?"""
+
 _NONE_HELD: tuple[str, tuple[Statement, ...]] = ("", ())
 
 _body = msgspec.msgpack.Encoder()
@@ -65,6 +69,13 @@ class Kept:
 
     contexts: int
     oldest: float | None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A project of which something is known; None: all of them together. data_as_of: when its newest is from, Unix seconds"""
+
+    project_path: str | None
+    data_as_of: float
 
 
 class ContextReader:
@@ -111,6 +122,16 @@ class ContextReader:
             except _UNREADABLE:
                 self._drop()
                 return None
+
+    def places(self, customer: str, places_max: int) -> list[Place]:
+        """Of one customer's contexts, those with the newest data first; none when there is no cache that can be read."""
+        with self._lock:
+            try:
+                found = self._current().execute(_PLACES, (customer, places_max)).fetchall()
+                return [Place(key_of(key.encode()).project_path, data_as_of) for key, data_as_of in found]
+            except _UNREADABLE:
+                self._drop()
+                return []
 
     def close(self) -> None:
         with self._lock:

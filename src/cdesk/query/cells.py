@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from cdesk.activity.model import JSON
 from cdesk.warehouse.warehouse import Answer
@@ -47,3 +48,11 @@ def cell(value: Any) -> JSON:
             return [cell(inner) for inner in value]
         case _:
             return str(value)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether an activity can have this id; the warehouse refuses to compare others with it."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -13,7 +13,7 @@ import msgspec
 
 from cdesk.activity.model import JSON
 from cdesk.errors import UsageError
-from cdesk.query.cells import cell
+from cdesk.query.cells import cell, is_uuid
 from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Warehouse
 
@@ -44,8 +44,9 @@ def explain(warehouse: Warehouse, citation: str) -> Explanation:
     kind, question = _KINDS[prefix]
     sql, names = prepared(question)
     values = {"id": name, "tag": f"cdesk:{name}"}
-    answer = warehouse.query(sql, [values[each] for each in names], rows_max=1)
-    if not answer.rows:
+    can_be = kind != "activity" or is_uuid(name)
+    answer = warehouse.query(sql, [values[each] for each in names], rows_max=1) if can_be else None
+    if answer is None or not answer.rows:
         raise UsageError(f"nothing stands behind {citation}.", "It may not be loaded yet, or have been removed.")
     said = {
         column: _value(column, value)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
-from uuid import UUID
 
 import msgspec
 
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import UsageError
-from cdesk.query.cells import cell
+from cdesk.query.cells import cell, is_uuid
 from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Warehouse
 
@@ -117,17 +116,18 @@ class Insights:
         project_path: str | None = None,
         customer: str | None = None,
         since: datetime | None = None,
+        state: State = "valid",
         is_all: bool = False,
         count: int = FOUND,
     ) -> list[Insight]:
         """Those with any of the words in statement, subject or metric (case does not matter), most words first.
 
-        since: changed since then, UTC · is_all: also those that are not valid (any more)
+        since: changed since then, UTC · is_all: whatever their state
         """
         words = list(dict.fromkeys(text.lower().split()))[:WORDS_MAX]
         return [atom for atom, _, _ in self._atoms(
             words=words, subject=subject, metric=metric, project=project_path, customer=customer, since=since,
-            is_all=is_all, rows_max=max(1, min(count, FOUND_MAX)),
+            state=state, is_all=is_all, rows_max=max(1, min(count, FOUND_MAX)),
         )]  # fmt: skip
 
     def explain(self, atom_id: str) -> Explained:
@@ -163,12 +163,12 @@ class Insights:
     def _atoms(self, **given: Any) -> list[tuple[Insight, dict[str, Any], str | None]]:
         asked = {
             "words": [], "subject": None, "metric": None, "project": None, "customer": None, "since": None, "ids": None,
-            "is_all": True, "rows_max": FOUND_MAX, "now": self._clock.now().replace(tzinfo=None), **given,
+            "state": None, "is_all": True, "rows_max": FOUND_MAX, "now": self._clock.now().replace(tzinfo=None), **given,
         }  # fmt: skip
         return [_atom(row) for row in self._ask("insights_find", **asked)]
 
     def _evidence(self, named: Sequence[str]) -> list[Evidence]:
-        ids = [each for each in named if _is_uuid(each)]
+        ids = [each for each in named if is_uuid(each)]
         return [_evidence(row) for row in self._ask("insights_evidence", ids=ids)] if ids else []
 
     def _ask(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -224,10 +224,3 @@ def _said(features: Any) -> str:
         word = "worked: " if outcome is True else "failed: " if outcome is False else ""
         return f"{word}{parameters['command']}"
     return next((str(features[name]) for name in _SAYS if features.get(name)), "")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False

@@ -1,5 +1,5 @@
 -- Insight atoms, those that fit the words best first; without words the most certain and latest.
--- Takes: :now, :words (lower case), :subject, :metric, :project, :customer, :since, :is_all, :ids, :rows_max; null: any.
+-- Takes: :now, :words (lower case), :subject, :metric, :project, :customer, :since, :state, :is_all, :ids, :rows_max; null: any.
 -- Gives: id, ts, customer, subject, metric, value, unit, grain, confidence, method, derivation, valid_from, valid_until,
 -- superseded_by, quarantine_reason, state.
 WITH atoms AS (
@@ -31,7 +31,7 @@ ranked AS (
             2 * CONTAINS(LOWER(subject || ' ' || metric), word)::INTEGER + CONTAINS(said, word)::INTEGER
         )) AS fit
     FROM atoms
-    WHERE (:is_all OR state = 'valid')
+    WHERE (:is_all OR state = :state)
 )
 
 SELECT

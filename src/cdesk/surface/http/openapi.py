@@ -47,6 +47,10 @@ from cdesk.surface.http.mcp import PATH as MCP
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
+from cdesk.surface.http.told import ACTS as TOLD_ACTS
+from cdesk.surface.http.told import PATH as TOLD_PAGE
+from cdesk.surface.http.told import Behind, ToldPage
+from cdesk.surface.http.told import at_page as at_told
 from cdesk.surface.status import Status
 from cdesk.upkeep.identity import IdentityOutcome, IdentityRequest
 from cdesk.upload.drift import Settled, Told
@@ -206,7 +210,7 @@ _STRUCTS: tuple[type, ...] = (
     Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
-    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, Sessions, Timeline, Projects,
+    GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
     Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Asked, Rpc,
 )  # fmt: skip
@@ -441,8 +445,15 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               "visit", errors=(503,)),
     Operation("GET", HEALTH, "How everything that keeps itself up to date feels, and what needs a person.",
               _told(Health, "All of it."), "visit", errors=_READS),
+    Operation("GET", TOLD_PAGE, "What Claude is told line by line, when it was told, and what is kept from it.",
+              _told(ToldPage, "Of this machine's person."), "visit",
+              parameters=(_query("project", WORDS, "Its folder; without one, all projects."),
+                          _query("kind", {"type": "string", "enum": list(KINDS)}, "For whom.")), errors=(400, *_READS)),
+    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line.", _told(Behind, "It."), "visit",
+              parameters=(_query("citation", WORDS, "activity:<id>, atom:<id> or cdesk:<query_id>."),),
+              errors=(400, *_READS)),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
-      for path in ("/", "/sessions", "/projects", "/health")),
+      for path in ("/", "/sessions", "/projects", "/context", "/context/source", "/health")),
     Operation("GET", "/sessions/{id:path}", "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,)),
     Operation("GET", "/login", "The way in for a browser: a cookie for a key.",
               {303: Body("To the page; `/?login=failed` when the key is not good.", {})}, "open",
@@ -455,6 +466,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *_OF_THE_SERVICE,
     *(replace(operation, path=at_page(operation.path), door="act") for operation in _OF_THE_SERVICE
       if operation.path in ACTS),
+    *(replace(operation, path=at_told(operation.path), door="act") for operation in _OF_THE_SERVICE
+      if operation.path in TOLD_ACTS),
 )  # fmt: skip
 """The page's acts are the service's own, at another door."""
 
@@ -553,6 +566,6 @@ def _schemes(port: int) -> dict[str, Schema]:
         },
         "visit": {
             "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",
-            "description": "What a login link gives a browser: opens only the page's reading routes, and the acts of its health page when its own Origin sends JSON.",
+            "description": "What a login link gives a browser: opens only the page's reading routes, and the acts of its health and context pages when its own Origin sends JSON.",
         },
     }  # fmt: skip

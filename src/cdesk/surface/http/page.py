@@ -3,8 +3,8 @@
     cdesk up / cdesk open ──▶ /login?key=…  once, within ten minutes ──▶ cookie ──▶ GET /v1/page/…
 
 The files of the page hold no data and need no token. Data is given to who sends the local token, or the cookie that a
-login link sets. The cookie opens these reading routes and the acts of the health page (health.py), nothing else. It is
-kept from scripts (HttpOnly) and from requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at,
+login link sets. The cookie opens these reading routes and the acts of the health page (health.py) and of the context page
+(told.py), nothing else. It is kept from scripts (HttpOnly) and from requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at,
 because another port of this machine is the same site); an act needs this page's Origin and a JSON body besides, which a
 browser lets no other page send without asking first, and nobody answers that. It is made from the token: a new token ends every visit. The answers leave the machine nowhere: the
 content security policy allows this origin only, no script but the page's own files, and no text to become HTML (trusted types).
@@ -35,8 +35,9 @@ from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, UsageError
 from cdesk.query.page import DAYS, GRAINS, SERIES, Overview, Pages, Session
-from cdesk.surface.http import health
+from cdesk.surface.http import health, told
 from cdesk.surface.http.health import HealthDesk, Need
+from cdesk.surface.http.told import ToldDesk
 from cdesk.surface.status import Status, of_app
 from cdesk.surface.web import DIST
 
@@ -65,7 +66,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
-_SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects", "/health")
+_SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects", "/context", "/context/source", "/health")
+_ACTING = (f"{health.PATH}/", f"{told.PATH}/")
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>cdesk</title>
@@ -114,6 +116,7 @@ class PageRoutes:
         self._pages = Pages(app.warehouse, clock=app.clock, completeness=app.completeness.rows)
         self._memory = Memory(lambda: (app.uploader.merged, backfill.is_done))
         self._health = HealthDesk(app, self._pages, self._status)
+        self._told_desk = ToldDesk(app)
         self._files = _files(DIST)
         self._listeners = 0
 
@@ -130,6 +133,9 @@ class PageRoutes:
             Route("/v1/page/events", self._events),
             Route(health.PATH, self._feels),
             *self._health.acts,
+            Route(told.PATH, self._what_is_told),
+            Route(f"{told.PATH}/source", self._source),
+            *self._told_desk.acts,
             Route("/{name:path}", self._file),
         ]
 
@@ -138,7 +144,7 @@ class PageRoutes:
         path = request.url.path
         if path.startswith("/v1/page/"):
             if request.method == "POST":
-                return path.startswith(f"{health.PATH}/") and self._visits.may_act(request)
+                return path.startswith(_ACTING) and self._visits.may_act(request)
             return request.method == "GET" and self._visits.is_known(request)
         if request.method not in ("GET", "HEAD"):
             return False
@@ -212,6 +218,13 @@ class PageRoutes:
 
     async def _feels(self, request: Request) -> Response:
         return _json(await run_in_threadpool(self._health.read))
+
+    async def _what_is_told(self, request: Request) -> Response:
+        asked = request.query_params.get
+        return _json(await run_in_threadpool(self._told_desk.read, asked("project"), asked("kind")))
+
+    async def _source(self, request: Request) -> Response:
+        return _json(await run_in_threadpool(self._told_desk.source, request.query_params.get("citation", "")))
 
     def _flow(self) -> Flow:
         status = self._status()
