@@ -29,10 +29,11 @@ from cdesk.warehouse.warehouse import ATOMS, STREAM, Stream
 
 LOOK_SECONDS = 0.5
 """How soon a wish is seen; a look that finds nothing asks for the time of one folder."""
-REST = 3.0
-"""A look is followed by a pause of so many times what it took: building has a quarter of the time at most."""
-REST_SECONDS_MIN = 0.02
+REST = 9.0
+"""A look is followed by a pause of so many times what it took: building has a tenth of the time at most."""
+REST_SECONDS_MIN = 0.25
 AGAIN_SECONDS = 5.0
+TELL_SECONDS = 2.0
 KEYS_AT_ONCE = 100
 NEWEST_MAX = 50
 """Contexts built for nobody in particular when the cache is new, or was lost."""
@@ -80,6 +81,7 @@ class ContextFollower:
         self._wishes_seen: int | None = None
         self._wants_newest = True
         self._clock_was = 0.0
+        self._is_untold, self._told_at = False, float("-inf")
 
     def open(self) -> None:
         """From here on changes are kept for it. Raises WarehouseError."""
@@ -127,7 +129,7 @@ class ContextFollower:
                 self._woken.set()
                 continue
             took = self._clock.monotonic() - begun
-            if has_worked:
+            if has_worked or is_news:
                 self._is_stopping.wait(max(REST_SECONDS_MIN, REST * took))
             if not self._due:
                 self._woken.wait(LOOK_SECONDS)
@@ -148,7 +150,9 @@ class ContextFollower:
         keys = list(self._due)[:KEYS_AT_ONCE]
         if keys:
             self._build(keys)
-        if is_news:
+        self._is_untold |= is_news
+        if self._is_untold and self._clock.monotonic() >= self._told_at + TELL_SECONDS:
+            self._is_untold, self._told_at = False, self._clock.monotonic()
             self._tell_news()
         return bool(keys)
 

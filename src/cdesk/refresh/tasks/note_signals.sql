@@ -2,7 +2,7 @@
 -- meaning: commands, edits, prompts and tasks of the last 14 days, narrow enough for detectors to look through
 -- reads: NOTE_SIGNALS_CHANGES on CLAUDE_STREAM_V2 (standard, initial rows)
 -- when: changes
--- fresh: 5 s
+-- fresh: 30 s
 -- writes: SIGNAL, SIGNAL_DUE
 
 -- Each changed activity is read once; detectors never open a document. A call that was refused or broken off tells nothing
