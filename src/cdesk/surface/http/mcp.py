@@ -58,7 +58,6 @@ class ServiceDesk:
         self._app = app
         self._answers = answers
         self._person: Person | None = None
-        self._contexts: Any = None
 
     def person(self) -> Person:
         if self._person is None:
@@ -72,16 +71,15 @@ class ServiceDesk:
         return True
 
     def context(self, key: ContextKey) -> Context | None:
-        found: Context | None = self._reader().read(key)
-        return found
+        return self._app.told.read(key)
 
     def want(self, key: ContextKey) -> bool:
-        return bool(self._reader().want(key))
+        return self._app.told.want(key)
 
     def rendered(self, context: Context, now: float, characters_max: int) -> str:
         from cdesk.context.text import rendered
 
-        return str(rendered(context, now, characters_max))
+        return rendered(context, now, characters_max)
 
     def admit(self, activities: Sequence[Activity]) -> int:
         kept = self._app.gate.admit(activities)
@@ -91,13 +89,6 @@ class ServiceDesk:
     def ask(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._answers.answer(path, msgspec.json.encode(asked))
         return dict(msgspec.to_builtins(answer, builtin_types=()))
-
-    def _reader(self) -> Any:
-        from cdesk.context.cache import ContextReader
-
-        if self._contexts is None:
-            self._contexts = ContextReader(self._app.home.context)
-        return self._contexts
 
 
 class McpRoute:

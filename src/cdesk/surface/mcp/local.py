@@ -16,6 +16,7 @@ from cdesk.surface.mcp.desk import Caller
 if TYPE_CHECKING:
     from cdesk.app import Producer
     from cdesk.config import Home, Settings
+    from cdesk.context.cache import ContextReader
     from cdesk.context.model import Context, ContextKey
 
 FOLDER_CHARACTERS_MAX = 4_096
@@ -44,7 +45,7 @@ class LocalDesk:
         self._service = service
         self._lock = threading.Lock()
         self._producer: Producer | None = None
-        self._contexts: Any = None
+        self._contexts: ContextReader | None = None
 
     @cached_property
     def _who(self) -> Person:
@@ -81,16 +82,15 @@ class LocalDesk:
         return self._service(self.home) is not None
 
     def context(self, key: ContextKey) -> Context | None:
-        found: Context | None = self._reader().read(key)
-        return found
+        return self._reader().read(key)
 
     def want(self, key: ContextKey) -> bool:
-        return bool(self._reader().want(key))
+        return self._reader().want(key)
 
     def rendered(self, context: Context, now: float, characters_max: int) -> str:
         from cdesk.context.text import rendered
 
-        return str(rendered(context, now, characters_max))
+        return rendered(context, now, characters_max)
 
     def admit(self, activities: Sequence[Activity]) -> int:
         with self._lock:
@@ -115,7 +115,7 @@ class LocalDesk:
         if self._producer is not None:
             self._producer.close()
 
-    def _reader(self) -> Any:
+    def _reader(self) -> ContextReader:
         from cdesk.context.cache import ContextReader
 
         if self._contexts is None:
