@@ -15,7 +15,7 @@ from tests.mcp import judges
 def ask(home: Path, era: str, *arguments: str) -> dict[str, Any]:
     """The result that it prints; of a schema that some client may not like it warns."""
     kept = {"CDESK_HOME": str(home / "cdesk"), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    environment = [part for name, value in kept.items() for part in ("-e", f"{name}={value}")]
+    environment = [part for name, value in kept.items() if value for part in ("-e", f"{name}={value}")]
     server = (sys.executable, "-m", "cdesk", "mcp")
     era_asked = ("--protocol-era", era)
     done = judges.run(judges.INSPECTOR, "--cli", *environment, *server, *era_asked, *arguments, home=home)
