@@ -14,6 +14,8 @@ import pytest
 from tests.journeys.cdesk import Cdesk
 from tests.shared_data import shared_data
 
+from cdesk.config import DEFAULT_PORT
+
 COUNTS = "SELECT activity, count(*) FROM CLAUDE_STREAM_V2 GROUP BY 1 ORDER BY 1"
 
 
@@ -216,7 +218,8 @@ def test_doctor_finds_and_says_what_to_do(with_history: Cdesk) -> None:
 def test_sample_data_has_a_home_of_its_own(cdesk: Cdesk) -> None:
     """`up --sample` never touches the real home, and says what it is."""
     try:
-        told = cdesk.text("up", "--sample", "--detach", "--port", "0")
+        told = cdesk.text("up", "--sample", "--detach")
+        assert f":{DEFAULT_PORT}" not in told
         assert "SAMPLE DATA" in told
         sample = Cdesk(cdesk.home.with_name(cdesk.home.name + "-sample"), cdesk.claude_dir)
         assert sample.json("status")["sample"] is True

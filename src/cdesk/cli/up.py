@@ -30,7 +30,9 @@ def run(arguments: list[str]) -> int:
         "up", "Starts the service: back-fills every transcript it finds, then follows live ones.\n"
         "Stop it with Ctrl-C, or with `cdesk down` when detached.",
     )  # fmt: skip
-    parser.add_argument("--port", type=int, metavar="N", help=f"loopback port (default {config.DEFAULT_PORT})")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help=f"loopback port (default {config.DEFAULT_PORT}; with --sample any)"
+    )
     parser.add_argument("--detach", action="store_true", help="leave it running in the background")
     parser.add_argument("--sample", action="store_true", help="use bundled sample data, in a home of its own")
     given = parser.parse_args(arguments)
@@ -42,9 +44,8 @@ def run(arguments: list[str]) -> int:
     if client is not None:
         print(f"Already running (pid {client.record.pid}, http://127.0.0.1:{client.record.port}).")
         return 0
-    if given.detach:
-        return _detached(home, given.port)
-    return _serve(home, given.port)
+    port = 0 if given.sample and given.port is None else given.port  # the usual one is for the real home
+    return _detached(home, port) if given.detach else _serve(home, port)
 
 
 def _prepare_sample(home: Home) -> None:

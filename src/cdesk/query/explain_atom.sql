@@ -15,6 +15,7 @@ SELECT
     valid_until,
     superseded_by,
     is_stale,
+    is_silenced,
     is_quarantined,
     quarantine_reason,
     derivation_method,
