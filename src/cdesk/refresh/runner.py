@@ -36,6 +36,7 @@ from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 FAILURES_MAX = 5
 ATTEMPTS_MAX = 4
 RETRY_SECONDS = 0.05
+AGAIN_SECONDS = 1.0
 INTERRUPT_SECONDS = 0.1
 """What is told to end between two statements does not hear it: it is told again."""
 ROUNDS_MAX = 5
@@ -127,6 +128,14 @@ class Runner:
             self._moved.notify_all()
 
     def _watch(self) -> None:
+        while not self._is_stopping.is_set():
+            try:
+                self._hand_out()
+            except Exception as error:  # nothing is lost by waiting, and everything by ending
+                observe.event("error", "tasks_wait", error=f"{type(error).__name__}: {error}")
+                self._is_stopping.wait(AGAIN_SECONDS)
+
+    def _hand_out(self) -> None:
         with self._moved:
             while not self._is_stopping.is_set():
                 ready, seconds = self._plan()

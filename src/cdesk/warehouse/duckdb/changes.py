@@ -146,16 +146,16 @@ class Changes:
             for table in tracked:
                 held.enter_context(self._locks[table])
             self._follow(streams, tracked)
+            held.enter_context(translated(duckdb.OutOfMemoryException))
             cursor = held.enter_context(self._connection.cursor())
-            with translated(duckdb.OutOfMemoryException):
-                consumption = self._begin(cursor, streams, tracked)
-                try:
-                    yield consumption
-                    self._commit(consumption, streams)
-                except BaseException:
-                    with suppress(duckdb.Error):
-                        cursor.execute("ROLLBACK")
-                    raise
+            consumption = self._begin(cursor, streams, tracked)
+            try:
+                yield consumption
+                self._commit(consumption, streams)
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
         self._after(consumption)
 
     def _follow(self, streams: Sequence[Stream], held: Sequence[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -33,6 +35,8 @@ COMPACTING_MEMORY_LIMIT = "512MB"
 """A row group of 122,880 documents is in memory whole while it is stored key by key; and what tasks updated, too."""
 CHECKPOINT_THRESHOLD = "32MB"
 SHREDDING_ROWS_MIN = 30_000
+CLOSE_AGAIN_SECONDS = 0.002
+CLOSINGS_MAX = 1_000
 HEADERS_BYTES = 3 * 4096
 """What DuckDB writes first of all: a shorter file was never a database."""
 
@@ -55,6 +59,7 @@ class DuckDBWarehouse:
         self._beginning = threading.Lock()
         self._is_closed = False
         self._merger_opened: Merger | None = None
+        self._seq_known: int | None = None
         self._open()
         self.drift = DuckDBDrift(lambda: self._connection, self._writing)
         self.changes = Changes(lambda: self._connection, clock, self._writing, lambda: self.seq)
@@ -85,7 +90,10 @@ class DuckDBWarehouse:
 
     @property
     def seq(self) -> int:
-        """Number of the last commit that changed the stream."""
+        """Number of the last commit that changed the stream. Known at any time, while a broken database is opened anew, too."""
+        with self._beginning:
+            if self._merger_opened is None and self._seq_known is not None:
+                return self._seq_known
         return self._merger.seq
 
     def on_change(self, listener: Listener) -> None:
@@ -182,12 +190,14 @@ class DuckDBWarehouse:
         with self._writing:
             self._is_closed = True
             self._close_merger()
-            self._connection.close()
+            _close(self._connection)
 
     def _close_merger(self) -> None:
-        merger, self._merger_opened = self._merger_opened, None
-        if merger is not None:
-            merger.close()
+        with self._beginning:
+            merger, self._merger_opened = self._merger_opened, None
+            if merger is not None:
+                self._seq_known = merger.seq
+                merger.close()
 
     @contextmanager
     def _healing(self) -> Iterator[None]:
@@ -207,9 +217,11 @@ class DuckDBWarehouse:
             if self._is_closed or self._connection is not broken:
                 return
             self._close_merger()
-            broken.close()
+            _close(broken)
+            gc.collect()  # what a traceback holds would keep the broken database open, and it would be given again
             self._open()
             self._connection.execute("CHECKPOINT")
+            _ = self._merger
             self.changes.reload()
 
     def _log(
@@ -264,6 +276,18 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB refuses it while any thread is taking a cursor, or executes something."""
+    for _ in range(CLOSINGS_MAX):
+        try:
+            connection.close()
+            return
+        except duckdb.ResourceInUseException:
+            connection.interrupt()
+            time.sleep(CLOSE_AGAIN_SECONDS)
+    connection.close()
+
+
 def _remove_unborn(path: Path) -> None:
     """DuckDB does not open a file whose making was cut short, by a full disk or a kill; nothing was ever in it."""
     with suppress(FileNotFoundError, BlockingIOError, PermissionError):
@@ -288,7 +312,11 @@ def _connect(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConne
             "max_vacuum_tasks": "0",  # a checkpoint that rewrites row groups stalls commits for seconds
         },
     )
-    connection.execute("SET enable_external_access = false")
+    try:
+        connection.execute("SET enable_external_access = false")
+    except duckdb.Error:
+        connection.close()  # or whoever opens it next is given the same broken database
+        raise
     return connection
 
 
