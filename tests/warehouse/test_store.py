@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -94,8 +95,8 @@ def test_after_duckdb_gave_up_the_next_try_succeeds(tmp_path: Path, deployed: Ca
     warehouse = DuckDBWarehouse(deployed(tmp_path))
     warehouse.merge([activity(1)])
     seq = warehouse.seq
-    broken = FailedOnce(warehouse._connection)
-    warehouse._connection = warehouse._merger._connection = broken  # type: ignore[assignment]
+    broken: Any = FailedOnce(warehouse._connection)
+    warehouse._connection = warehouse._merger._connection = broken
     with pytest.raises(WarehouseError):
         ACTS[act](warehouse)
     assert warehouse._connection is not broken and warehouse.seq == seq

@@ -288,7 +288,7 @@ def _close(connection: duckdb.DuckDBPyConnection) -> None:
             connection.close()
             return
         except duckdb.ResourceInUseException:
-            connection.interrupt()
+            _quietly(connection.interrupt)
             time.sleep(CLOSE_AGAIN_SECONDS)
     connection.close()
 
