@@ -11,6 +11,8 @@ least this server does, beside a raw look-up in SQLite in this process. Over std
 between calls, as Claude Code does at the fastest; over HTTP one connection each. Goals: P95 ≤ 8 ms over stdio with 8
 sessions, < 25 ms over HTTP with 10 clients, ≤ 1.2 × the tool that does nothing.
 
+The MCP Inspector, where it is installed, says the same from outside (`--load`), at as many calls a second.
+
 Under ingest the service reads a queue that a process of its own fills, on the same cores; the load is the one of
 `upload.py`.
 """
@@ -37,7 +39,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import pytest
 from benchmarks import machine
+from tests.mcp import judges
 
 from cdesk.context.model import Context, ContextKey, Statement
 
@@ -276,6 +280,23 @@ def show(title: str, found: Timings) -> None:
         print(f"  {name:<30} {statistics.median(values):>7.2f} {cuts[94]:>7.2f} {cuts[98]:>7.2f} {len(values):>6}")
 
 
+def inspected(home: Path, title: str, *target: str, clients: int, seconds: int) -> None:
+    rate = round(clients * 1_000 / 35)
+    load = ("--load", "--load-duration", str(seconds), "--load-concurrency", str(clients), "--load-rate", str(rate))
+    call = ("--method", "tools/call", "--tool-name", "get_context", "--tool-arg", f"project={PROJECT}")
+    try:
+        done = judges.run(judges.INSPECTOR, "--cli", *target, *call, *load, "--format", "json", home=home.parent)
+    except pytest.skip.Exception as missing:
+        print(f"\n{title}: not asked by the Inspector, which {missing}")
+        return
+    found = json.loads(done.stdout)["result"]
+    took = found["latencyMs"]
+    print(
+        f"\n{title}, asked by the Inspector: P50 {took['p50']:.2f}  P90 {took['p90']:.2f}  P99 {took['p99']:.2f} ms, "
+        f"{found['throughput']:.0f}/s, {found['errors'] + found['toolErrors']} errors of {found['requests']}"
+    )
+
+
 def measured(home: Path, quick: bool, rate: int) -> None:
     rounds, calls = (3, 20) if quick else (30, 200)
     environment = {**os.environ, "CDESK_HOME": str(home), "CLAUDE_CONFIG_DIR": str(home.parent / "claude")}
@@ -290,6 +311,15 @@ def measured(home: Path, quick: bool, rate: int) -> None:
             keep(home)
             with ingest(home, rate):
                 show(f"stdio, {clients} sessions", called(over_stdio, home, clients, calls))
+        seconds = 2 if quick else 10
+        with ingest(home, rate):
+            stdio = ("-e", f"CDESK_HOME={home}", sys.executable, "-m", "cdesk", "mcp")
+            inspected(home, "stdio", *stdio, clients=8, seconds=seconds)
+            keep(home)
+            address = f"http://127.0.0.1:{json.loads((home / 'service.json').read_text())['port']}/mcp"
+            token = f"Authorization: Bearer {(home / 'token').read_text().strip()}"
+            over = ("--server-url", address, "--transport", "http", "--header", token)
+            inspected(home, "HTTP", *over, clients=10, seconds=seconds)
         for clients in (1, 10, 50) if not quick else (1,):
             keep(home)
             with ingest(home, rate):
