@@ -30,8 +30,8 @@ class Statement:
     binds: frozenset[str]
 
 
-def compiled(task: Task) -> list[Statement]:
-    """Raises UnsupportedSQL, with the number of the statement or its text."""
+def compiled(task: Task, sql: str | None = None) -> list[Statement]:
+    """Of the whole task, or of the one piece. Raises UnsupportedSQL, with the number of the statement or its text."""
     found: list[Statement] = []
 
     def prepare(tree: Node) -> Node:
@@ -42,7 +42,7 @@ def compiled(task: Task) -> list[Statement]:
         except UnsupportedSQL as error:
             raise UnsupportedSQL(f"statement {number}: {error.message}", error.hint) from None
 
-    texts = to_duckdb(task.sql, prepare)
+    texts = to_duckdb(task.sql if sql is None else sql, prepare)
     return [
         Statement(text, one.table, one.binds | ({_SEQ} if re.search(rf"\${_SEQ}\b", text) else set()))
         for text, one in zip(texts, found, strict=True)
