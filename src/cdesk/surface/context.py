@@ -34,7 +34,7 @@ def key(producer: Producer, customer: str | None, project: str | None, kind: str
     found = next((each for each in KINDS if each == (kind or KINDS[0])), None)
     if found is None:
         raise UsageError(f"there is no kind {kind!r} of context.", f"Kinds: {', '.join(KINDS)}.")
-    return ContextKey(who, project or None, found)
+    return producer.told.named(ContextKey(who, project or None, found))
 
 
 def of_cache(producer: Producer, wanted: ContextKey) -> ContextAnswer | None:
