@@ -93,7 +93,6 @@ class Runner:
         self._tell = tell
         self._on_done = on_done
         self._history = History(self._changes)
-        self._compiled: dict[tuple[str, Piece], list[Statement]] = {}
         self._moved = threading.Condition()
         self._is_stopping = threading.Event()
         self._under_way: set[Consumption] = set()
@@ -343,13 +342,11 @@ class Runner:
         given = {"now": self._clock.now().replace(tzinfo=None), "seq": unit.next_seq(statement.table)}
         return unit.execute(statement.sql, {name: given[name] for name in statement.binds}, statement.table)
 
-    def _statements(self, task: Task, piece: Piece) -> list[Statement]:
+    def _statements(self, task: Task, piece: Piece) -> tuple[Statement, ...]:
         """Made when first needed: reading SQL takes longer than a command that runs no task."""
-        if (task.name, piece) not in self._compiled:
-            from cdesk.refresh.statements import compiled
+        from cdesk.refresh.statements import compiled
 
-            self._compiled[task.name, piece] = compiled(task, piece.sql)
-        return self._compiled[task.name, piece]
+        return compiled(task, piece.sql)
 
     def _failed(self, standing: Standing, run: Run) -> Run:
         is_last = standing.failures + 1 >= FAILURES_MAX and not standing.is_suspended

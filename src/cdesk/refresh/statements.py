@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from sqlglot import exp
 
@@ -30,7 +31,8 @@ class Statement:
     binds: frozenset[str]
 
 
-def compiled(task: Task, sql: str | None = None) -> list[Statement]:
+@cache
+def compiled(task: Task, sql: str | None = None) -> tuple[Statement, ...]:
     """Of the whole task, or of the one piece. Raises UnsupportedSQL, with the number of the statement or its text."""
     found: list[Statement] = []
 
@@ -43,10 +45,10 @@ def compiled(task: Task, sql: str | None = None) -> list[Statement]:
             raise UnsupportedSQL(f"statement {number}: {error.message}", error.hint) from None
 
     texts = to_duckdb(task.sql if sql is None else sql, prepare)
-    return [
+    return tuple(
         Statement(text, one.table, one.binds | ({_SEQ} if re.search(rf"\${_SEQ}\b", text) else set()))
         for text, one in zip(texts, found, strict=True)
-    ]
+    )
 
 
 def stamped(tree: Node) -> Node:
