@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,20 +22,6 @@ from cdesk.insight.context import SECTION_MAX, STATEMENTS_MAX, ContextBuilder
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA = ContextKey("ada", "/p")
 KEEP = Consent()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    history = History(tmp_path_factory.mktemp("home"))
-    yield history
-    history.close()
-
-
-@pytest.fixture
-def history(opened: History) -> History:
-    opened.forget()
-    opened.rows("DELETE FROM QUERY_HISTORY")
-    return opened
 
 
 def told(

@@ -13,8 +13,8 @@ from cdesk.context.text import rendered
 from cdesk.errors import UsageError
 
 
-class ContextAnswer(msgspec.Struct, frozen=True):
-    """project: null for all projects together · built_at, data_as_of: Unix seconds, UTC · text: as Claude gets it"""
+class ContextHead(msgspec.Struct, frozen=True):
+    """project: null for all projects together · built_at, data_as_of: Unix seconds, UTC"""
 
     customer: str
     project: str | None
@@ -24,6 +24,11 @@ class ContextAnswer(msgspec.Struct, frozen=True):
     data_as_of: float | None
     age_seconds: float
     is_stale: bool
+
+
+class ContextAnswer(ContextHead, frozen=True):
+    """text: as Claude gets it"""
+
     statements: tuple[Statement, ...]
     text: str
 
