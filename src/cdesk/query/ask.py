@@ -27,7 +27,7 @@ from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, QueryRefused
 from cdesk.query.cells import cell, rows_json
-from cdesk.query.provenance import TAG, DataVersions, query_id, question_key
+from cdesk.query.provenance import TAG, DataVersion, DataVersions, query_id, question_key
 from cdesk.query.questions import Questions
 from cdesk.query.template import Role, Template, compiled, hours
 from cdesk.query.text import prepared
@@ -43,7 +43,7 @@ SECONDS_MAX = 30.0
 IN_MEMORY_MAX = 64
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """fresh: as the data is now · over_cap: what to do when it would read more than the question's cap
     role: who is asked for; whoever holds the token may ask as anybody"""
 
@@ -51,6 +51,9 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fresh: bool = False
     over_cap: Literal["refuse", "sample"] = "refuse"
     role: Role = "owner"
+
+
+_PLAINLY = AskRequest()
 
 
 class AnswerColumn(msgspec.Struct, frozen=True):
@@ -182,7 +185,7 @@ class Asker:
         self._flights = Flights()
         self._records = Records(warehouse, clock)
 
-    def ask(self, name: str, asked: Request = Request()) -> Answered:
+    def ask(self, name: str, asked: AskRequest = _PLAINLY) -> Answered:
         """Raises UsageError for what is not known or out of bounds, QueryRefused for who may not ask, for what would
         read too much and for what takes too long."""
         template = self._questions.allowed(name, asked.role)
@@ -190,7 +193,9 @@ class Asker:
         key = question_key(template, values, asked.role)
         version = self._versions.of(template.reads)
         bound = self._bound(template, values)
-        id_ = query_id(key, list(bound.values()), version if asked.over_cap == "refuse" else f"{version} sample")
+        id_ = query_id(
+            key, list(bound.values()), version.text if asked.over_cap == "refuse" else f"{version.text} sample"
+        )
         flight = id_ if asked.fresh else f"{key} {asked.over_cap}"
         return self._flights.once(
             flight, lambda: self._recorded(template, asked, key, id_, version) or self._run(template, asked, values, bound, key, id_, version)
@@ -211,21 +216,25 @@ class Asker:
             **({"since": (now - timedelta(hours=hours(back, values[back]))).isoformat()} if back else {}),
         }  # fmt: skip
 
-    def _recorded(self, template: Template, asked: Request, key: str, id_: str, version: str) -> Answered | None:
+    def _recorded(
+        self, template: Template, asked: AskRequest, key: str, id_: str, version: DataVersion
+    ) -> Answered | None:
         found = self._records.by_id(id_, timedelta(hours=RECORDED_HOURS))
         if found is None and not asked.fresh:
             found = self._records.by_key(key, timedelta(seconds=min(template.cache_seconds, RECORDED_HOURS * 3600)))
             if found is not None and found.sample is not None and asked.over_cap == "refuse":
                 found = None
-        return None if found is None else answered(found, is_recorded=True, is_current=found.data_version == version)
+        return (
+            None if found is None else answered(found, is_recorded=True, is_current=found.data_version == version.text)
+        )
 
     def _run(
-        self, template: Template, asked: Request, values: dict[str, JSON], bound: dict[str, JSON], key: str, id_: str,
-        version: str,
+        self, template: Template, asked: AskRequest, values: dict[str, JSON], bound: dict[str, JSON], key: str, id_: str,
+        version: DataVersion,
     ) -> Answered:  # fmt: skip
-        sql, given = compiled(template.ask), [_engine(name, bound[name]) for name in template.ask.names]
+        sql, given = compiled(template.ask), [engine(name, bound[name]) for name in template.ask.names]
         estimate = self._estimate(template, sql, given)
-        as_of, began = self._warehouse.data_as_of(), self._clock.now()
+        began = self._clock.now()
         text = _told(template, values, asked.role)
         try:
             answer = self._warehouse.ask(sql, given, query_id=id_, rows_max=ROWS_MAX, seconds_max=SECONDS_MAX)
@@ -239,8 +248,8 @@ class Asker:
         recorded = Recorded(
             query_id=id_, question_key=key, question=template.name, question_version=template.version,
             checksum=template.checksum, parameters=dict(values), bound=list(bound.items()), role=asked.role,
-            asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=version,
-            data_as_of=None if as_of is None else as_of.replace(tzinfo=None), sql_text=template.text,
+            asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=version.text,
+            data_as_of=version.as_of, sql_text=template.text,
             answer_columns=_columns(template, answer), answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]),
             row_count=len(answer.rows), estimate=estimate, sample=None, artifact_id=artifact,
         )  # fmt: skip
@@ -288,7 +297,7 @@ def answered(recorded: Recorded, *, is_recorded: bool, is_current: bool) -> Answ
     )  # fmt: skip
 
 
-def _engine(name: str, value: JSON) -> Any:
+def engine(name: str, value: JSON) -> Any:
     """As the engine takes it."""
     return datetime.fromisoformat(str(value)) if name in ("since", "now") else value
 

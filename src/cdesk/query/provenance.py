@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol
 
@@ -53,8 +54,15 @@ class Commits(Protocol):
     def offset(self, stream: str) -> int: ...
 
 
+class DataVersion(msgspec.Struct, frozen=True):
+    """text: the same while nothing that matters has changed · as_of: the newest activity that is in it, UTC"""
+
+    text: str
+    as_of: datetime | None
+
+
 class DataVersions:
-    """Of one warehouse."""
+    """Of one warehouse. It is looked at before a statement runs: the answer may know more than it says, never less."""
 
     def __init__(self, warehouse: Warehouse, commits: Commits) -> None:
         self._warehouse = warehouse
@@ -62,28 +70,31 @@ class DataVersions:
         self._lock = threading.Lock()
         self._looked = -1
         self._news = 0
+        self._as_of: datetime | None = None
 
-    def of(self, reads: Sequence[Source]) -> str:
+    def of(self, reads: Sequence[Source]) -> DataVersion:
         """A rollup that has not taken in all news says how far it has come, too."""
+        news, as_of = self._last_news()
         parts = []
         if "stream" in reads or "rollups" in reads:
-            parts.append(f"s{self._last_news()}")
-        if "rollups" in reads and (rolled := self._rolled()) < self._news:
+            parts.append(f"s{news}")
+        if "rollups" in reads and (rolled := self._rolled()) < news:
             parts.append(f"r{rolled}")
         if "insights" in reads:
             parts.append(f"i{self._commits.seq(ATOMS)}")
-        return " ".join(parts)
+        return DataVersion(" ".join(parts), as_of)
 
-    def _last_news(self) -> int:
+    def _last_news(self) -> tuple[int, datetime | None]:
         """Looks only at commits that came since it last looked."""
         with self._lock:
             seq = self._commits.seq(STREAM)
             if seq > self._looked:
                 sql, _ = prepared("question_news")
-                found = self._warehouse.query(sql, [self._looked]).rows[0][0]
-                self._news = max(self._news, found or 0)
+                news, as_of = self._warehouse.query(sql, [self._looked]).rows[0]
+                self._news = max(self._news, news or 0)
+                self._as_of = max(filter(None, (self._as_of, as_of)), default=None)
                 self._looked = seq
-            return self._news
+            return self._news, self._as_of
 
     def _rolled(self) -> int:
         try:

@@ -10,7 +10,6 @@ Only owner and admin decide. Decisions are kept in QUESTION_DECISIONS, each with
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path

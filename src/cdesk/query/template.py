@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -69,7 +69,9 @@ _PARAMETER = re.compile(
     r"(?P<name>\w+) (?:(?P<kind>integer|number|text|folder|boolean|day|list of text)|one of (?P<choices>[\w, ]+?))"
     r"(?: (?P<min>-?[\d.]+))?(?: to (?P<max>-?[\d.]+))?(?P<optional> optional)?(?: = (?P<default>[^:]*?))?: (?P<says>.+)$"
 )
-_COLUMN = re.compile(r"(?P<name>\w+) (?P<kind>integer|number|text|boolean|day|time|any)(?: in (?P<unit>[^:]+))?: (?P<says>.+)$")
+_COLUMN = re.compile(
+    r"(?P<name>\w+) (?P<kind>integer|number|text|boolean|day|time|any)(?: in (?P<unit>[^:]+))?: (?P<says>.+)$"
+)
 _CHART = re.compile(r"(?P<kind>bars|line|table)(?: (?P<x>\w+) (?P<y>\w+)(?: by (?P<series>\w+))?)?$")
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)$")
 _BYTES = {"KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
@@ -323,7 +325,8 @@ def _roles(text: str) -> tuple[Role, ...]:
     return tuple(_one(word, "roles", Role) for word in _words(text))
 
 
-def _one(word: str, key: str, kind: TypeAlias) -> object:  # type: ignore[valid-type]
+def _one(word: str, key: str, kind: Any) -> Any:
+    """kind: a Literal"""
     if word not in get_args(kind):
         raise ValueError(f"`{key}:` says {word!r}, which is none of {', '.join(get_args(kind))}")
     return word
@@ -349,7 +352,7 @@ def _chart(text: str | None, columns: Sequence[Column]) -> Chart | None:
     named = {column.name for column in columns}
     if wrong := [name for name in (found["x"], found["y"], found["series"]) if name and name not in named]:
         raise ValueError(f"`chart:` names {wrong[0]!r}, which is no column")
-    return Chart(found["kind"], found["x"], found["y"], found["series"])  # type: ignore[arg-type]
+    return Chart(_one(found["kind"], "chart", Looks), found["x"], found["y"], found["series"])
 
 
 def _statements(

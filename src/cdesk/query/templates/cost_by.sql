@@ -51,7 +51,7 @@ WITH chosen AS (
 
 SELECT
     key,
-    IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS cost_usd,
+    IFF(SUM(priced) > 0, ROUND(SUM(cost_usd), 9), NULL) AS cost_usd,
     ROUND(IFF(SUM(priced) > 0, SUM(cost_usd), NULL) * 100.0 / NULLIF(SUM(SUM(cost_usd)) OVER (), 0), 1) AS share_pct,
     SUM(tokens_shown) AS tokens,
     SUM(prompt_tokens) AS prompt_tokens,

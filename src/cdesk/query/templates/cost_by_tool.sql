@@ -16,10 +16,10 @@
 
 SELECT
     tool_name AS tool,
-    total_cost AS cost_usd,
+    ROUND(total_cost, 9) AS cost_usd,
     ROUND(total_tokens, 0) AS tokens,
     usage_count AS calls,
-    total_cost / NULLIF(usage_count, 0) AS cost_per_call_usd
+    ROUND(total_cost / NULLIF(usage_count, 0), 9) AS cost_per_call_usd
 FROM V_TOOL_USAGE_ANALYTICS
 ORDER BY 2 DESC NULLS LAST, 1
 LIMIT 200;

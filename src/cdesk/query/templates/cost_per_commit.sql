@@ -32,7 +32,7 @@ WITH commands AS (
 spent AS (
     SELECT
         project_path,
-        IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS cost_usd
+        IFF(SUM(priced) > 0, ROUND(SUM(cost_usd), 9), NULL) AS cost_usd
     FROM ACTIVITY_ROLLUP
     WHERE
         activity IN ('claude_responded', 'llm_call', 'llm_response') AND is_counted
@@ -46,8 +46,8 @@ SELECT
     COALESCE(commands.commits, 0) AS commits,
     COALESCE(commands.pull_requests, 0) AS pull_requests,
     spent.cost_usd,
-    spent.cost_usd / NULLIF(commands.commits, 0) AS cost_per_commit_usd,
-    spent.cost_usd / NULLIF(commands.pull_requests, 0) AS cost_per_pull_request_usd
+    ROUND(spent.cost_usd / NULLIF(commands.commits, 0), 9) AS cost_per_commit_usd,
+    ROUND(spent.cost_usd / NULLIF(commands.pull_requests, 0), 9) AS cost_per_pull_request_usd
 FROM spent
 LEFT JOIN commands ON EQUAL_NULL(spent.project_path, commands.project_path)
 ORDER BY 4 DESC NULLS LAST, 1

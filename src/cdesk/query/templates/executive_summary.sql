@@ -36,6 +36,6 @@ SELECT
     responses,
     unpriced_responses,
     total_tokens_consumed AS tokens,
-    ROUND(total_cost_usd, 6) AS cost_usd,
+    ROUND(total_cost_usd, 9) AS cost_usd,
     last_activity
 FROM V_EXECUTIVE_SUMMARY

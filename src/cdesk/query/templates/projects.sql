@@ -29,7 +29,7 @@ SELECT
         activity IN ('file_created', 'file_written', 'file_edited', 'file_deleted', 'file_renamed'), activities, 0
     ))::BIGINT AS files_changed,
     SUM(errors)::BIGINT AS errors,
-    IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS cost_usd,
+    IFF(SUM(priced) > 0, ROUND(SUM(cost_usd), 9), NULL) AS cost_usd,
     MAX(hour) AS last_active
 FROM ACTIVITY_ROLLUP
 WHERE hour >= :since AND project_path IS NOT NULL

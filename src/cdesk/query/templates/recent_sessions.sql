@@ -27,7 +27,8 @@ SELECT
     SUM(IFF(activity = 'tool_called', activities, 0))::BIGINT AS tool_calls,
     SUM(IFF(activity = 'tool_called' AND NOT is_success, activities, 0))::BIGINT AS failed_calls,
     IFF(
-        SUM(IFF(is_counted, priced, 0)) > 0, SUM(IFF(activity = 'claude_responded' AND is_counted, cost_usd, 0)), NULL
+        SUM(IFF(is_counted, priced, 0)) > 0, ROUND(SUM(IFF(activity = 'claude_responded' AND is_counted, cost_usd, 0)), 9),
+        NULL
     ) AS cost_usd
 FROM V_ROLLUP_ROWS
 WHERE

@@ -17,7 +17,7 @@
 
 SELECT
     name AS model,
-    IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS cost_usd,
+    IFF(SUM(priced) > 0, ROUND(SUM(cost_usd), 9), NULL) AS cost_usd,
     SUM(tokens_shown) AS tokens,
     SUM(activities)::BIGINT AS responses
 FROM ACTIVITY_ROLLUP

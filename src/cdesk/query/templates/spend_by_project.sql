@@ -18,7 +18,7 @@
 
 SELECT
     project_path AS project,
-    IFF(SUM(priced) > 0, SUM(cost_usd), NULL) AS cost_usd,
+    IFF(SUM(priced) > 0, ROUND(SUM(cost_usd), 9), NULL) AS cost_usd,
     SUM(tokens_shown) AS tokens,
     COUNT(DISTINCT session_id) AS sessions,
     MAX(hour) AS last_active
