@@ -17,7 +17,7 @@ import msgspec
 
 from cdesk import config, observe
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import Activity
+from cdesk.activity.model import JSON, Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
@@ -33,10 +33,15 @@ from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
 from cdesk.context.cache import ContextReader
-from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
+from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
+from cdesk.query.ask import Asker, Ran
+from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
+from cdesk.query.explain import Explanation, explain, with_cell
 from cdesk.query.insights import Insights
+from cdesk.query.provenance import DataVersions
+from cdesk.query.questions import Questions
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
@@ -292,6 +297,35 @@ class App(Producer):
             tell=lambda: today.keep(self.home.today, builder.today(who.customer)), clock=self.clock,
         )  # fmt: skip
 
+    @cached_property
+    def questions(self) -> Questions:
+        return Questions(self.warehouse, self.home.templates, clock=self.clock)
+
+    @cached_property
+    def asker(self) -> Asker:
+        """Answers questions, each once."""
+        versions = DataVersions(self.warehouse, self.warehouse.changes)
+        return Asker(
+            self.warehouse, self.questions, versions, lambda: self.person.customer, tell=self._tell_asked,
+            clock=self.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def person(self) -> Person:
+        """Whose home this is."""
+        return person(self.settings.person, self.home.path)
+
+    def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
+        """What stands behind a citation; with a row, also behind that cell. Raises UsageError and QueryRefused."""
+        found = explain(self.warehouse, citation)
+        if row is None:
+            return found
+        recorded = self.asker.recorded(str(found.said.get("query_id")))
+        if recorded is None:
+            raise UsageError(f"{citation[:60]} is no answer with cells that is still kept.", "Ask the question again.")
+        template = self.questions.template(recorded.question)
+        return with_cell(found, behind(self.warehouse, template, recorded, row, column, self.query_id()))
+
     # -- work --------------------------------------------------------------------------------------------------
 
     def import_transcripts(
@@ -417,6 +451,26 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("error", "incident_untold", task=incident.task, error=str(error))
+
+    def _tell_asked(self, ran: Ran) -> None:
+        """As an activity: so answers that can be traced are counted where all others are."""
+        who = self.person
+        features: dict[str, JSON] = {
+            "query_id": ran.query_id, "sql": ran.sql, "warehouse": "duckdb", "role": ran.role, "rows": ran.rows,
+            "bytes_scanned": ran.bytes, "duration_ms": round(ran.duration_ms, 3), "success": ran.error is None,
+            "error": ran.error,
+        }  # fmt: skip
+        told = Activity(
+            activity_id=activity_id("statement", ran.query_id, ran.began.isoformat()), ts=ran.began,
+            activity="sql_executed", customer=who.customer, org_id=who.org_id,
+            anonymous_customer_id=who.anonymous_customer_id, source="cdesk", link=ran.artifact_id,
+            feature_json={name: value for name, value in features.items() if value is not None},
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "asking_untold", query_id=ran.query_id, error=str(error))
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""

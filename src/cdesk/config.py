@@ -147,6 +147,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "bookmarks.json"
 
     @property
+    def templates(self) -> Path:
+        """Questions of the home's own."""
+        return self.path / "templates"
+
+    @property
     def token(self) -> Path:
         return self.path / "token"
 

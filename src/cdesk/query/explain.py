@@ -2,7 +2,7 @@
 
 activity:<activity_id>     a row of the stream, by any of its names
 atom:<id>                  a row of INSIGHT_ATOMS
-cdesk:<query_id>           a row of the query log, by its tag
+cdesk:<query_id>           a row of the query log, by its tag; for a question also a cell of its answer (behind.py)
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import msgspec
 
 from cdesk.activity.model import JSON
 from cdesk.errors import UsageError
+from cdesk.query.behind import Cell
 from cdesk.query.cells import cell, is_uuid
 from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Warehouse
 
 Kind = Literal["activity", "insight", "query"]
 CITATION_CHARACTERS_MAX = 200
-_JSON_COLUMNS = frozenset({"features", "value", "filter", "derivation"})
+_JSON_COLUMNS = frozenset({"features", "value", "filter", "derivation", "parameters"})
 _KINDS: dict[str, tuple[Kind, str]] = {
     "activity": ("activity", "explain_activity"),
     "atom": ("insight", "explain_atom"),
@@ -28,12 +29,13 @@ _KINDS: dict[str, tuple[Kind, str]] = {
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """said: what stands there, without nulls · comes_from: citations one step back"""
+    """said: what stands there, without nulls · comes_from: citations one step back · cell: of an answer, if asked for"""
 
     citation: str
     is_a: Kind
     said: dict[str, JSON]
     comes_from: list[str]
+    cell: Cell | None = None
 
 
 def explain(warehouse: Warehouse, citation: str) -> Explanation:
@@ -84,4 +86,11 @@ def _activities(ids: JSON) -> list[str]:
         [f"activity:{one.removeprefix('activity:')}" for one in ids if isinstance(one, str)]
         if isinstance(ids, list)
         else []
+    )
+
+
+def with_cell(found: Explanation, cell: Cell) -> Explanation:
+    """The explanation of a query, led on to the activities behind one cell of its answer."""
+    return msgspec.structs.replace(
+        found, cell=cell, comes_from=[*found.comes_from, *_activities(list(cell.activities))]
     )

@@ -26,15 +26,17 @@ from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
+from cdesk.query.ask import Answered, AskRequest
 from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
-from cdesk.query.questions import Asked
+from cdesk.query.questions import Shown
 from cdesk.query.search import Hits, Search
+from cdesk.query.template import ROLES
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
-from cdesk.surface.http.answers import ExplainRequest, QuestionList
+from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
@@ -46,6 +48,9 @@ from cdesk.surface.http.insights import PATH as INSIGHTS
 from cdesk.surface.http.mcp import PATH as MCP
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
+from cdesk.surface.http.questions import DECISIONS, DecisionRequest, QuestionList
+from cdesk.surface.http.questions import PATH as QUESTIONS
+from cdesk.surface.http.questions import at_page as questions_at_page
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
 from cdesk.surface.http.told import ACTS as TOLD_ACTS
 from cdesk.surface.http.told import PATH as TOLD_PAGE
@@ -212,7 +217,8 @@ _STRUCTS: tuple[type, ...] = (
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
-    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Asked, Rpc,
+    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Shown, AskRequest, Answered,
+    DecisionRequest, Asked, AskAnswer, Rpc,
 )  # fmt: skip
 
 
@@ -333,12 +339,24 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("POST", "/v1/search", "What was done, by words, kind, project, session and time; the newest first.",
               _told(Hits, "The activities."), takes=Body("What to look for.", {JSON: _of(Search)}),
               errors=(400, *_READS)),
-    Operation("POST", "/v1/explain", "What stands behind a citation: an activity, an insight or a query.",
+    Operation("POST", "/v1/explain", "What stands behind a citation: an activity, an insight, or a query and a cell of its answer.",
               _told(Explanation, "What stands there."), takes=Body("The citation.", {JSON: _of(ExplainRequest)}),
               errors=(400, *_READS)),
-    Operation("GET", "/v1/questions", "Ready-made questions, with the columns of their answers.",
-              _told(QuestionList, "All of them."), errors=(400,)),
-    Operation("POST", "/v1/ask", "The answer to a ready-made question.", _told(SqlAnswer, "Its rows."),
+    Operation("GET", QUESTIONS, "Ready-made questions, with what they take and give.",
+              _told(QuestionList, "Those the role may ask, by name."),
+              parameters=(_query("role", {"type": "string", "enum": list(ROLES)}, "The owner's, where none is named."),),
+              errors=(400, *_READS)),
+    Operation("GET", f"{QUESTIONS}/{{name}}", "A question, its SQL, and what was decided about it.",
+              _told(Shown, "It."), errors=(400, *_READS)),
+    Operation("POST", f"{QUESTIONS}/{{name}}", "The answer to a question, recorded or run.",
+              _told(Answered, "Its rows and where they come from."),
+              takes=Body("Its parameters.", {JSON: _of(AskRequest)}), is_body_required=False, errors=(400, *_READS)),
+    *(Operation("POST", f"{QUESTIONS}/{{name}}/{word}", f"Decides that a question is {state}.",
+                _told(Shown, "It, as it stands now."),
+                takes=Body("In which role, and why.", {JSON: _of(DecisionRequest)}), is_body_required=False,
+                errors=(400, *_READS)) for word, state in DECISIONS.items()),
+    Operation("POST", "/v1/ask", "The answer to a ready-made question, as the data is now.",
+              _told(AskAnswer, "Its rows."),
               takes=Body("The question, by name.", {JSON: _of(Asked)}), errors=(400, *_READS)),
     _mcp(),
     Operation("GET", MCP, "Not offered: there is no standing stream.",
@@ -468,6 +486,8 @@ OPERATIONS: tuple[Operation, ...] = (
       if operation.path in ACTS),
     *(replace(operation, path=at_told(operation.path), door="act") for operation in _OF_THE_SERVICE
       if operation.path in TOLD_ACTS),
+    *(replace(operation, path=questions_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
+      for operation in _OF_THE_SERVICE if operation.path in (QUESTIONS, f"{QUESTIONS}/{{name}}")),
 )  # fmt: skip
 """The page's acts are the service's own, at another door."""
 
@@ -566,6 +586,6 @@ def _schemes(port: int) -> dict[str, Schema]:
         },
         "visit": {
             "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",
-            "description": "What a login link gives a browser: opens only the page's reading routes, and the acts of its health and context pages when its own Origin sends JSON.",
+            "description": "What a login link gives a browser: opens only the page's reading routes, the questions of its questions page, and the acts of its health and context pages when its own Origin sends JSON.",
         },
     }  # fmt: skip

@@ -35,7 +35,7 @@ from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, UsageError
 from cdesk.query.page import DAYS, GRAINS, SERIES, Overview, Pages, Session
-from cdesk.surface.http import health, told
+from cdesk.surface.http import health, questions, told
 from cdesk.surface.http.health import HealthDesk, Need
 from cdesk.surface.http.told import ToldDesk
 from cdesk.surface.status import Status, of_app
@@ -67,7 +67,7 @@ HEADERS = {
 }
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
 _SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects", "/context", "/context/source", "/health")
-_ACTING = (f"{health.PATH}/", f"{told.PATH}/")
+_ACTING = (f"{health.PATH}/", f"{told.PATH}/", f"{questions.AT_PAGE}/")
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>cdesk</title>

@@ -30,12 +30,24 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.surface.http import context, dead_letters, drift, hooks, identity, insights, metrics, openapi, otlp, tasks
+from cdesk.surface.http import (
+    context,
+    dead_letters,
+    drift,
+    hooks,
+    identity,
+    insights,
+    metrics,
+    openapi,
+    otlp,
+    tasks,
+)
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.answers import Answers
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.mcp import McpRoute
 from cdesk.surface.http.page import PageRoutes
+from cdesk.surface.http.questions import routes as question_routes
 from cdesk.surface.status import Status, of_app
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -67,6 +79,7 @@ def create(
         *metrics.routes(app, port),
         *tasks.routes(app),
         *answers.routes,
+        *question_routes(app),
         *McpRoute(app, answers, is_stopping).routes,
         *openapi.routes(port),
         *page.routes,

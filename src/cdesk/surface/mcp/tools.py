@@ -31,8 +31,11 @@ EVIDENCE_MAX = 50
 FOUND_CHARACTERS_MAX = 240
 """Of one text in a list of activities."""
 EXPLAINED_CHARACTERS_MAX = 4_000
+EXPLAINED_ACTIVITIES_MAX = 50
 SEARCH_ROWS_MAX = 200
 DAYS_MAX = 366
+ROLE = "agent"
+"""Who Claude is when it asks."""
 
 Meta = msgspec.Meta
 Tokens: TypeAlias = Annotated[
@@ -373,23 +376,32 @@ class Explain(Arguments, frozen=True):
     citation: Annotated[
         str, Meta(min_length=1, max_length=200, description="'activity:<id>', 'atom:<id>' or 'cdesk:<query_id>'.")
     ]
+    row: Annotated[
+        int | None, Meta(ge=1, description="Of the answer that is cited, from 1: which activities are behind it.")
+    ] = None
+    column: Annotated[Name | None, Meta(description="Of that row. Left out: the first that counts something.")] = None
 
 
 class Explained(Given, frozen=True):
-    """said: what stands there · comes_from: citations one step back, which explain takes, too"""
+    """said: what stands there · comes_from: citations one step back, which explain takes, too; of a row the first
+    EXPLAINED_ACTIVITIES_MAX · behind: how many activities are behind the cell"""
 
     citation: str
     is_a: Literal["activity", "insight", "query"]
     said: dict[str, Any]
     comes_from: list[str]
     note: str
+    behind: int | None = None
 
 
 def _explain(desk: Desk, asked: Explain, call: Running) -> Explained:
-    answer = desk.ask("/v1/explain", {"citation": asked.citation})
+    cell = {name: value for name, value in (("row", asked.row), ("column", asked.column)) if value is not None}
+    answer = desk.ask("/v1/explain", {"citation": asked.citation, **cell})
+    behind = answer.get("cell")
     return Explained(
         citation=answer["citation"], is_a=answer["is_a"], said=quoted_all(answer["said"], EXPLAINED_CHARACTERS_MAX),
-        comes_from=answer["comes_from"], note=NOTE,
+        comes_from=answer["comes_from"][:EXPLAINED_ACTIVITIES_MAX], note=NOTE,
+        behind=len(behind["activities"]) if behind else None,
     )  # fmt: skip
 
 
@@ -401,10 +413,12 @@ class ListQuestions(Arguments, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """columns: names with what each holds"""
+    """parameters: names with what each may be · columns: names with what each holds"""
 
     name: str
     title: str
+    description: str
+    parameters: dict[str, str]
     columns: dict[str, str]
 
 
@@ -413,28 +427,55 @@ class GivenQuestions(Given, frozen=True):
 
 
 def _list_questions(desk: Desk, asked: ListQuestions, call: Running) -> GivenQuestions:
-    answer = desk.ask("/v1/questions", {})
-    return GivenQuestions(questions=[Question(**one) for one in answer["questions"]])
+    answer = desk.ask(f"/v1/questions?role={ROLE}", {})
+    return GivenQuestions(questions=[
+        Question(
+            name=one["name"], title=one["title"], description=one["description"],
+            parameters={each["name"]: _parameter(each) for each in one["parameters"]},
+            columns={each["name"]: each["description"] for each in one["columns"]},
+        )
+        for one in answer["questions"]
+    ])  # fmt: skip
+
+
+def _parameter(one: Mapping[str, Any]) -> str:
+    """In one line: its type, bounds, default, and meaning."""
+    bounds = f" {one['min']:g} to {one['max']:g}" if one["min"] is not None else ""
+    kind = " or ".join(one["choices"]) if one["choices"] else "list of text" if one["type"] == "list" else one["type"]
+    default = ", may be left out" if one["is_optional"] else f", {one['default']} by default"
+    return f"{kind}{bounds}{default}: {one['description']}"
 
 
 class Ask(Arguments, frozen=True):
     question: Annotated[Name, Meta(description="Its name, from list_questions.")]
-    days: Annotated[int, Meta(ge=1, le=DAYS_MAX, description="So many days back from now.")] = 7
-    project: Annotated[
-        str | None, Meta(description="Absolute folder. Left out: this session's. '*': all projects.")
+    days: Annotated[
+        int | None, Meta(ge=1, le=DAYS_MAX, description="So many days back from now. Left out: the question's own.")
     ] = None
+    project: Annotated[
+        str | None,
+        Meta(description="Absolute folder, where the question takes one. Left out: this session's. '*': all projects."),
+    ] = None
+    parameters: Annotated[dict[str, Any], Meta(description="Its other parameters, by name.")] = {}
+    fresh: Annotated[
+        bool, Meta(description="Ask anew when the data has changed. Left out: a recorded answer will do.")
+    ] = False
     max_tokens: Tokens = page.TOKENS
     cursor: Cursor = None
 
 
 class GivenAnswer(Given, frozen=True):
-    """rows: by column, in the question's order · cite: the query that gave them"""
+    """rows: by column, in the question's order · cite: the query that gave them, which explain takes
+    data_as_of: the newest activity then · is_current: the data has brought no news since; else ask with fresh
+    watermark: to be told with the figures, where only a part of the rows was read"""
 
     question: str
     columns: list[str]
     rows: list[list[Any]]
     cite: str
+    data_as_of: str | None
+    is_current: bool
     note: str
+    watermark: str | None = None
     cursor: str | None = None
 
 
@@ -443,12 +484,14 @@ def _ask(desk: Desk, asked: Ask, call: Running) -> GivenAnswer:
     start = (page.place(asked.cursor, "ask", int) or [0])[0]
     answer = desk.ask("/v1/ask", {
         "question": asked.question, "days": asked.days, "project": None if project == EVERY_PROJECT else project,
+        "parameters": asked.parameters, "fresh": asked.fresh, "role": ROLE,
     })  # fmt: skip
     left = [quoted_all(row, FOUND_CHARACTERS_MAX) for row in answer["rows"][start:]]
     count = page.fitting(left, asked.max_tokens)
     return GivenAnswer(
         question=asked.question, columns=answer["columns"], rows=left[:count], cite=f"cdesk:{answer['query_id']}",
-        note=NOTE, cursor=page.cursor("ask", start + count) if count < len(left) else None,
+        data_as_of=answer["data_as_of"], is_current=answer["is_current"], note=NOTE, watermark=answer["watermark"],
+        cursor=page.cursor("ask", start + count) if count < len(left) else None,
     )  # fmt: skip
 
 
@@ -530,13 +573,14 @@ _TOOLS = (
     ),
     Tool(
         name="list_questions", title="Ready-made questions",
-        description="The questions that ask can answer, with the columns each gives.",
+        description="The questions that ask can answer, with what each takes and the columns it gives.",
         takes=ListQuestions, gives=GivenQuestions, run=_list_questions, waits_for="service",
     ),
     Tool(
         name="ask", title="Answer a ready-made question",
-        description="Rows that answer one of the questions of list_questions: spend by day, model or project, tools and "
-        "their failures, the slowest tools, recent sessions, failures now. The answer cites its query.",
+        description="Rows that answer one of the questions of list_questions: cost by anything, tools and their "
+        "failures, sessions and their timelines, caches, subagents, MCP servers, edits, insights. The answer cites its "
+        "query, and says as of when it is.",
         takes=Ask, gives=GivenAnswer, run=_ask, waits_for="service",
     ),
 )  # fmt: skip
