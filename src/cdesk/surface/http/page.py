@@ -66,7 +66,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
-_SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects", "/context", "/context/source", "/health")
+_SHELL = (
+    "/", "/sessions", "/sessions/{id:path}", "/projects", "/questions", "/questions/{name:path}", "/artifacts",
+    "/artifacts/{id:path}", "/explain", "/context", "/health",
+)  # fmt: skip
+_WITH_MORE = ("/sessions/", "/questions/", "/artifacts/")
 _ACTING = (f"{health.PATH}/", f"{told.PATH}/", f"{questions.AT_PAGE}/")
 
 _NOT_BUILT = """<!doctype html>
@@ -224,7 +228,11 @@ class PageRoutes:
         return _json(await run_in_threadpool(self._told_desk.read, asked("project"), asked("kind")))
 
     async def _source(self, request: Request) -> Response:
-        return _json(await run_in_threadpool(self._told_desk.source, request.query_params.get("citation", "")))
+        asked = request.query_params
+        row = _number(request, "row", 1) if "row" in asked else None
+        return _json(await run_in_threadpool(
+            self._told_desk.source, asked.get("citation", ""), row, asked.get("column")
+        ))  # fmt: skip
 
     def _flow(self) -> Flow:
         status = self._status()
@@ -386,7 +394,7 @@ def _sent(request: Request, file: _File) -> Response:
 
 
 def _is_shell(path: str) -> bool:
-    return path in _SHELL or path.startswith("/sessions/")
+    return path in _SHELL or path.startswith(_WITH_MORE)
 
 
 # -- what was asked ------------------------------------------------------------------------------------------------
