@@ -51,6 +51,9 @@ from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
 
 if TYPE_CHECKING:
+    from cdesk.artifact.artifacts import Artifacts
+    from cdesk.artifact.s3 import S3Store
+    from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
@@ -278,6 +281,24 @@ class App(Producer):
         return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
 
     @cached_property
+    def artifacts(self) -> Artifacts:
+        """Whole results, kept for who asks again. Raises ConfigError and ArtifactError."""
+        from cdesk.artifact.artifacts import Artifacts
+        from cdesk.query.cells import cell
+
+        wanted, folder = self.settings.artifacts, self.home.artifacts
+
+        def bucket(seal: Seal) -> S3Store:
+            from cdesk.artifact.s3 import S3Store
+
+            return S3Store(wanted, seal.home, folder / "copies", self.environment, self.clock.now)
+
+        return Artifacts(
+            folder, self.warehouse, load_or_make_key(self.home.key), cell, days=wanted.days,
+            remote=bucket if wanted.url else None, clock=self.clock,
+        )  # fmt: skip
+
+    @cached_property
     def contexts(self) -> ContextFollower:
         """Keeps what Claude is told up to date."""
         from cdesk.context import today
@@ -385,6 +406,8 @@ class App(Producer):
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
         self.completeness.close()
+        if "artifacts" in self.__dict__:
+            self.artifacts.close()
         self.warehouse.close()
         self._owner.close()
 
