@@ -294,9 +294,16 @@ class App(Producer):
             return S3Store(wanted, seal.home, folder / "copies", self.environment, self.clock.now)
 
         return Artifacts(
-            folder, self.warehouse, load_or_make_key(self.home.key), cell, days=wanted.days,
-            remote=bucket if wanted.url else None, clock=self.clock,
+            folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket if wanted.url else None,
+            clock=self.clock,
         )  # fmt: skip
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What this home's cursors and download links are known by."""
+        from cdesk.artifact.seal import Seal
+
+        return Seal(load_or_make_key(self.home.key))
 
     @cached_property
     def contexts(self) -> ContextFollower:
@@ -364,6 +371,8 @@ class App(Producer):
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
+        if self.home.artifacts.exists():
+            self._thread("artifacts", self.sweep_artifacts)
 
     @property
     def killed(self) -> Owner | None:
@@ -419,7 +428,19 @@ class App(Producer):
             while self.warehouse.compact():
                 pass
 
+    def sweep_artifacts(self) -> None:
+        """Content of artifacts that are gone, and what a crash left, goes too."""
+        try:
+            deleted = self.artifacts.sweep()
+        except (CdeskError, OSError) as error:
+            observe.event("warning", "artifacts_not_swept", error=str(error))
+            return
+        if deleted:
+            observe.event("info", "artifacts_swept", files=deleted)
+
     def _after_task(self, run: Run) -> None:
+        if run.name == "clean_artifacts" and run.error is None:
+            self.sweep_artifacts()
         if run.rows and "contexts" in self.__dict__:
             self.contexts.wake()
 

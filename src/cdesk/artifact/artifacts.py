@@ -49,7 +49,7 @@ class Artifacts:
         self,
         folder: Path,
         tables: Tables,
-        key: bytes,
+        seal: Seal,
         plain: Callable[[Any], JSON],
         *,
         days: float = DAYS,
@@ -61,10 +61,10 @@ class Artifacts:
         self._plain = plain
         self._days = days
         self._clock = clock
-        self.seal = Seal(key)
+        self.seal = seal
         self._parquet = Parquet(folder)
         self._here = FolderStore(folder, lambda: clock.now_ns() / 1e9)
-        self._remote = remote(self.seal) if remote else None
+        self._remote = remote(seal) if remote else None
         self._counting = threading.Lock()
         self._counts: dict[str, int] = {}
         self._counted_at = clock.monotonic()

@@ -117,12 +117,13 @@ def _json(artifact: Artifact, rows: Iterator[list[JSON]]) -> Iterator[str]:
 
 
 def _csv(artifact: Artifact, rows: Iterator[list[JSON]]) -> Iterator[str]:
-    """RFC 4180: a heading, lines that end in CR LF; null is an empty field, an empty text is quoted."""
+    """RFC 4180: a heading, lines that end in CR LF; null is an empty field."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, quoting=csv.QUOTE_NOTNULL if hasattr(csv, "QUOTE_NOTNULL") else csv.QUOTE_MINIMAL)
+    writer = csv.writer(buffer)
     writer.writerow([_no_formula(column.name) for column in artifact.columns])
+    figures = [is_figure(column.type) for column in artifact.columns]
     for row in rows:
-        writer.writerow([_csv_cell(value) for value in row])
+        writer.writerow([v if is_sum else _csv_cell(v) for v, is_sum in zip(row, figures, strict=True)])
         if buffer.tell() > 65_536:
             yield buffer.getvalue()
             buffer.seek(0)
