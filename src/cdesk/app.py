@@ -17,7 +17,7 @@ import msgspec
 
 from cdesk import config, observe
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import Activity
+from cdesk.activity.model import Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
@@ -297,6 +297,11 @@ class App(Producer):
             folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket if wanted.url else None,
             clock=self.clock,
         )  # fmt: skip
+
+    @property
+    def person(self) -> Person:
+        """Who this home is of."""
+        return person(self.settings.person, self.home.path)
 
     @cached_property
     def seal(self) -> Seal:

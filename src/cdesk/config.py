@@ -104,18 +104,22 @@ class ArtifactSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: str | None = None
     region: str = "us-east-1"
     key_id: str = "env:AWS_ACCESS_KEY_ID"
-    secret: str = "env:AWS_SECRET_ACCESS_KEY"
+    secret: str = "env:AWS_SECRET_ACCESS_KEY"  # noqa: S105 -- where it stands
     session_token: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.days <= 36_500:
             raise ValueError("days must be above 0 and at most 36500")
-        if self.url is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,62}(/[\w.=-]+)*/?", self.url, re.ASCII):
+        if self.url is not None and not re.fullmatch(
+            r"s3://[a-z0-9][a-z0-9.-]{1,62}(/[\w.=-]+)*/?", self.url, re.ASCII
+        ):
             raise ValueError("url is a bucket, such as s3://bucket/prefix")
         for name in ("key_id", "secret", "session_token"):
             given = getattr(self, name)
             if given is not None and not re.match(r"env:\w+$|file:/", given):
-                raise ValueError(f"{name} says where it stands, env:NAME or file:/path, and is never written here itself")
+                raise ValueError(
+                    f"{name} says where it stands, env:NAME or file:/path, and is never written here itself"
+                )
         if self.endpoint is not None and not _is_safe(self.endpoint):
             raise ValueError("endpoint is an https:// address; plain http:// only of this machine")
 

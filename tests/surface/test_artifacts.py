@@ -155,7 +155,13 @@ def test_a_link_is_good_for_nothing_else(served: Served, id_: str) -> None:
     for method in ("HEAD", "POST", "DELETE", "PUT"):
         assert httpx.request(method, url).status_code == 403, method
     query = urlsplit(url).query
-    for path in (f"/v1/artifacts/{id_}", f"/v1/artifacts/{id_}/rows", f"/v1/artifacts/{id_}/pin", "/v1/artifacts", "/v1/status"):
+    for path in (
+        f"/v1/artifacts/{id_}",
+        f"/v1/artifacts/{id_}/rows",
+        f"/v1/artifacts/{id_}/pin",
+        "/v1/artifacts",
+        "/v1/status",
+    ):
         assert httpx.get(f"{served.url}{path}?{query}").status_code == 401, path
     assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 421
     assert httpx.get(url, headers={"Origin": "https://evil.example"}).status_code == 403
@@ -185,7 +191,9 @@ def test_content_that_is_lost_says_so(served: Served, id_: str) -> None:
         assert lost.status_code == 410 and "not in this home" in lost.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["art_1a2225642db_00000000", "x", "art_", "..%2F..%2Fkey", "%00", "art_1a2225642db_00000000%0a"])
+@pytest.mark.parametrize(
+    "path", ["art_1a2225642db_00000000", "x", "art_", "..%2F..%2Fkey", "%00", "art_1a2225642db_00000000%0a"]
+)
 def test_what_there_is_not_is_not_found(served: Served, path: str) -> None:
     for more in ("", "/rows", "/content"):
         assert served.client.get(f"/v1/artifacts/{path}{more}").status_code in (400, 404), path
@@ -223,4 +231,6 @@ def test_answers_that_are_files_run_nothing(served: Served, id_: str, tmp_path: 
     for form in ("html", "json", "csv", "markdown"):
         headers = content(served, id_, form).headers
         assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
-        assert headers["x-content-type-options"] == "nosniff" and headers["content-disposition"].startswith("attachment")
+        assert headers["x-content-type-options"] == "nosniff" and headers["content-disposition"].startswith(
+            "attachment"
+        )

@@ -101,7 +101,9 @@ class Artifacts:
             size, sha256 = _measured(file)
             place = (self._remote or self._here).put(artifact_id, file)
         except OSError as error:
-            raise ArtifactError(f"cannot keep {artifact_id}: {error.strerror}.", "See that there is disk space.") from None
+            raise ArtifactError(
+                f"cannot keep {artifact_id}: {error.strerror}.", "See that there is disk space."
+            ) from None
         finally:
             file.unlink(missing_ok=True)
         artifact = Artifact(
@@ -118,10 +120,10 @@ class Artifacts:
 
     # -- give ------------------------------------------------------------------------------------------------------
 
-    def list(self, count: int = LISTED, query_id: str | None = None) -> list[Listed]:
-        """The latest first; with `query_id`, those that answer this question."""
+    def latest(self, count: int = LISTED, query_id: str | None = None) -> list[Listed]:
+        """The newest first; with `query_id`, those that answer this question."""
         self._write_counts()
-        return self._rows.list(max(1, min(count, LISTED_MAX)), query_id and query_id.removeprefix("cdesk:"))
+        return self._rows.latest(max(1, min(count, LISTED_MAX)), query_id and query_id.removeprefix("cdesk:"))
 
     def get(self, artifact_id: str) -> Artifact:
         """Raises UnknownArtifact."""
@@ -129,7 +131,9 @@ class Artifacts:
         self._write_counts()
         found = self._rows.get(given) if _ID.match(given) else None
         if found is None:
-            raise UnknownArtifact(f"there is no artifact {given[:60]!r}.", "`cdesk artifact list` shows those there are.")
+            raise UnknownArtifact(
+                f"there is no artifact {given[:60]!r}.", "`cdesk artifact list` shows those there are."
+            )
         return found
 
     def page(self, artifact_id: str, cursor: str | None = None, limit: int = PAGE_ROWS) -> Page:
@@ -206,9 +210,13 @@ class Artifacts:
         """Raises UsageError for one that is pinned or held."""
         artifact = self.get(artifact_id)
         if artifact.is_held:
-            raise UsageError(f"{artifact.artifact_id} is on legal hold.", "It can be deleted when the hold is released.")
+            raise UsageError(
+                f"{artifact.artifact_id} is on legal hold.", "It can be deleted when the hold is released."
+            )
         if not self._rows.delete(artifact.artifact_id, self._clock.now()):
-            raise UsageError(f"{artifact.artifact_id} is pinned.", f"First `cdesk artifact unpin {artifact.artifact_id}`.")
+            raise UsageError(
+                f"{artifact.artifact_id} is pinned.", f"First `cdesk artifact unpin {artifact.artifact_id}`."
+            )
         self.sweep()
         return artifact
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
 from cdesk.activity.model import JSON
 
 Kind: TypeAlias = Literal["query_result", "visualization", "report", "export"]
+Form: TypeAlias = Literal["json", "csv", "parquet", "arrow", "markdown", "html", "svg"]
+"""What its content can be had as; svg is its chart."""
+FORMS: tuple[Form, ...] = get_args(Form)
 DAYS = 90
 """An artifact expires after so many, unless it is pinned or held."""
 

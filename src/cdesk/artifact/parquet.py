@@ -138,8 +138,7 @@ def _connected(folder: Path) -> duckdb.DuckDBPyConnection:
 
 def _take_rows(cursor: duckdb.DuckDBPyConnection, columns: Sequence[Column], rows: Any) -> None:
     types = [_kept_as(column.type) for column in columns]
-    convert = [(place, _converter(column.type)) for place, column in enumerate(columns)]
-    convert = [(place, how) for place, how in convert if how is not None]
+    convert = [(place, how) for place, column in enumerate(columns) if (how := _converter(column.type))]
     names = ", ".join(f"{_name(c.name)} {type_}" for c, type_ in zip(columns, types, strict=True))
     cursor.execute(f"CREATE TEMP TABLE kept ({names})").fetchall()
     lists = ", ".join(f"unnest(${place}::{type_}[])" for place, type_ in enumerate(types, 1))
@@ -252,5 +251,3 @@ def _name(name: str) -> str:
 
 def _text(value: Path) -> str:
     return "'" + str(value).replace("'", "''") + "'"
-
-

@@ -64,8 +64,8 @@ class Rows:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def list(self, count: int, query_id: str | None = None) -> list[Listed]:
-        """The latest first."""
+    def latest(self, count: int, query_id: str | None = None) -> list[Listed]:
+        """The newest first."""
         found = self._tables.query(_LIST, {"query_id": query_id, "count": count}).rows
         return [Listed(**_short(row)) for row in found]
 

@@ -112,7 +112,7 @@ class S3Store:
 
         self._check(place)
         with self._translated(f"sign a link to {place.key}"):
-            return obstore.sign(self._bucket, cast(Literal["GET"], method), place.key, timedelta(seconds=seconds))
+            return str(obstore.sign(self._bucket, cast(Literal["GET"], method), place.key, timedelta(seconds=seconds)))
 
     # -- within ----------------------------------------------------------------------------------------------------
 
@@ -126,7 +126,9 @@ class S3Store:
                 digest.update(part)
                 file.write(part)
         if digest.hexdigest() != sha256:
-            raise ArtifactError(f"{place.key} in bucket {place.bucket} is not what was kept.", "Ask its question again.")
+            raise ArtifactError(
+                f"{place.key} in bucket {place.bucket} is not what was kept.", "Ask its question again."
+            )
 
     def _make_room(self, newest: Path) -> None:
         """The copies that were not read for longest go first."""

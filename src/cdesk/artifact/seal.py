@@ -37,7 +37,9 @@ class Seal:
     def offset(self, artifact_id: str, cursor: str) -> int:
         """Raises UsageError for anything but a cursor of this artifact."""
         try:
-            given = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)) if len(cursor) <= CURSOR_CHARACTERS_MAX else b""
+            given = (
+                urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)) if len(cursor) <= CURSOR_CHARACTERS_MAX else b""
+            )
             said, tag = given[:-_TAG_BYTES], given[-_TAG_BYTES:]
             if hmac.compare_digest(tag, self._tag(said)):
                 of, offset = msgspec.json.decode(said, type=tuple[str, int])

@@ -18,19 +18,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Literal, TypeAlias, cast, get_args
+from typing import IO
 
 import msgspec
 
 from cdesk.activity.model import JSON
 from cdesk.artifact.artifacts import Artifacts
-from cdesk.artifact.model import Artifact
+from cdesk.artifact.model import FORMS, Artifact, Form
 from cdesk.errors import ArtifactError, UsageError
+from cdesk.query.cells import text
 from cdesk.query.chart import drawn
 
 RENDERING = 1
-Form: TypeAlias = Literal["json", "csv", "parquet", "arrow", "markdown", "html", "svg"]
-FORMS: tuple[Form, ...] = get_args(Form)
 MEDIA_TYPES: dict[Form, str] = {
     "json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
     "arrow": "application/vnd.apache.arrow.stream", "markdown": "text/markdown; charset=utf-8",
@@ -56,7 +55,7 @@ def form(name: str) -> Form:
     """Raises UsageError for one there is not."""
     if name not in FORMS:
         raise UsageError(f"there is no format {name[:40]!r}.", f"There are: {', '.join(FORMS)}.")
-    return cast(Form, name)
+    return name
 
 
 def tag(artifact: Artifact, form: Form) -> str:
@@ -85,7 +84,7 @@ def _opened(path: Path) -> IO[bytes]:
 def _written(artifacts: Artifacts, artifact: Artifact, form: Form) -> IO[bytes]:
     """Into a file without a name, so that its size is known before the first byte is sent."""
     try:
-        content = TemporaryFile(dir=artifacts.folder)
+        content = TemporaryFile(dir=artifacts.folder)  # noqa: SIM115 -- closed by who takes it
         try:
             if form == "arrow":
                 artifacts.arrow(artifact, content)
@@ -188,15 +187,10 @@ _WRITERS: dict[Form, Callable[[Artifact, Iterator[list[JSON]]], Iterator[str]]] 
 }  # fmt: skip
 
 
-def text(value: JSON) -> str:
-    """A cell as people read it; nothing for null."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
 def is_figure(type_: str) -> bool:
-    return bool(re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT|DOUBLE|DECIMAL|INTERVAL", type_)) and "[" not in type_
+    return (
+        bool(re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT|DOUBLE|DECIMAL|INTERVAL", type_)) and "[" not in type_
+    )
 
 
 def _source(artifact: Artifact) -> str:

@@ -29,13 +29,12 @@ from starlette.routing import Route
 
 from cdesk.app import App
 from cdesk.artifact.artifacts import LISTED, PAGE_ROWS
-from cdesk.artifact.model import Artifact, Listed, Page
+from cdesk.artifact.model import Artifact, Form, Listed, Page
 from cdesk.artifact.seal import LINK_SECONDS
-from cdesk.capture.person import person
 from cdesk.errors import ContentMissing, UnknownArtifact, UsageError
 from cdesk.query import render
 from cdesk.query.make import MakeRequest, make
-from cdesk.query.render import Form, Rendering
+from cdesk.query.render import Rendering
 
 PATH = "/v1/artifacts"
 BODY_BYTES_MAX = 256 * 1024
@@ -105,7 +104,7 @@ class ArtifactRoutes:
     def list(self, request: Request) -> Artifacts:
         asked = request.query_params
         count = _number("count", asked.get("count", str(LISTED)))
-        return Artifacts(self._app.artifacts.list(count, asked.get("query_id")))
+        return Artifacts(self._app.artifacts.latest(count, asked.get("query_id")))
 
     def show(self, request: Request) -> Shown:
         return shown(self._app, self._app.artifacts.get(_id(request)))
@@ -133,7 +132,7 @@ class ArtifactRoutes:
 
     async def hold(self, request: Request) -> Response:
         asked = await _read(request, HoldRequest)
-        who = person(self._app.settings.person, self._app.home.path).customer
+        who = self._app.person.customer
         return await _or_missing(self._app.artifacts.hold, _id(request), asked.reason, who)
 
     async def link(self, request: Request) -> Response:
@@ -175,7 +174,7 @@ def shown(app: App, artifact: Artifact) -> Shown:
 
 
 def made(app: App, asked: MakeRequest) -> Artifact:
-    return make(app.warehouse, app.artifacts, asked, person(app.settings.person, app.home.path), app.query_id)
+    return make(app.warehouse, app.artifacts, asked, app.person, app.query_id)
 
 
 # -- links ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from cdesk import __version__
 from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported, Replayed
 from cdesk.artifact.artifacts import LISTED, LISTED_MAX, PAGE_ROWS, PAGE_ROWS_MAX
-from cdesk.artifact.model import Artifact
+from cdesk.artifact.model import FORMS, Artifact
 from cdesk.artifact.model import Page as ArtifactPage
 from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
@@ -34,7 +34,7 @@ from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.make import MakeRequest
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
 from cdesk.query.questions import Asked
-from cdesk.query.render import FORMS, MEDIA_TYPES
+from cdesk.query.render import MEDIA_TYPES
 from cdesk.query.search import Hits, Search
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport

@@ -31,7 +31,19 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.surface.http import artifacts, context, dead_letters, drift, hooks, identity, insights, metrics, openapi, otlp, tasks
+from cdesk.surface.http import (
+    artifacts,
+    context,
+    dead_letters,
+    drift,
+    hooks,
+    identity,
+    insights,
+    metrics,
+    openapi,
+    otlp,
+    tasks,
+)
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.answers import Answers
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
@@ -81,7 +93,11 @@ class Guarded:
     """Lets in who is on this machine, knows the token, and is no foreign web page."""
 
     def __init__(
-        self, inner: ASGIApp, token: str, is_open: Callable[[Request], bool] = lambda request: False, ingest: str = "",
+        self,
+        inner: ASGIApp,
+        token: str,
+        is_open: Callable[[Request], bool] = lambda request: False,
+        ingest: str = "",
         refused_link: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self._inner = inner

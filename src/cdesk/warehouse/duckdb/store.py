@@ -137,7 +137,9 @@ class DuckDBWarehouse:
                 raise
         return [int(rows[0][0]) if rows else 0 for rows in changed]
 
-    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, rows_max: int | None = None) -> Answer:
+    def query(
+        self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, rows_max: int | None = None
+    ) -> Answer:
         with self._healing(), translated(), self._connection.cursor() as cursor:
             given = parameters if isinstance(parameters, dict) else list(parameters)
             return _fetch(cursor.execute(sql, given), "", rows_max)
