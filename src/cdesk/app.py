@@ -56,6 +56,9 @@ from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
 
 if TYPE_CHECKING:
+    from cdesk.artifact.artifacts import Artifacts
+    from cdesk.artifact.s3 import S3Store
+    from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
@@ -283,6 +286,36 @@ class App(Producer):
         return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
 
     @cached_property
+    def artifacts(self) -> Artifacts:
+        """Whole results, kept for who asks again. Raises ConfigError and ArtifactError."""
+        from cdesk.artifact.artifacts import Artifacts
+        from cdesk.query.cells import cell
+
+        wanted, folder = self.settings.artifacts, self.home.artifacts
+
+        def bucket(seal: Seal) -> S3Store:
+            from cdesk.artifact.s3 import S3Store
+
+            return S3Store(wanted, seal.home, folder / "copies", self.environment, self.clock.now)
+
+        return Artifacts(
+            folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket if wanted.url else None,
+            clock=self.clock,
+        )  # fmt: skip
+
+    @property
+    def person(self) -> Person:
+        """Who this home is of."""
+        return person(self.settings.person, self.home.path)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What this home's cursors and download links are known by."""
+        from cdesk.artifact.seal import Seal
+
+        return Seal(load_or_make_key(self.home.key))
+
+    @cached_property
     def contexts(self) -> ContextFollower:
         """Keeps what Claude is told up to date."""
         from cdesk.context import today
@@ -377,6 +410,8 @@ class App(Producer):
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
+        if self.home.artifacts.exists():
+            self._thread("artifacts", self.sweep_artifacts)
 
     @property
     def killed(self) -> Owner | None:
@@ -419,6 +454,8 @@ class App(Producer):
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
         self.completeness.close()
+        if "artifacts" in self.__dict__:
+            self.artifacts.close()
         self.warehouse.close()
         self._owner.close()
 
@@ -430,7 +467,19 @@ class App(Producer):
             while self.warehouse.compact():
                 pass
 
+    def sweep_artifacts(self) -> None:
+        """Content of artifacts that are gone, and what a crash left, goes too."""
+        try:
+            deleted = self.artifacts.sweep()
+        except (CdeskError, OSError) as error:
+            observe.event("warning", "artifacts_not_swept", error=str(error))
+            return
+        if deleted:
+            observe.event("info", "artifacts_swept", files=deleted)
+
     def _after_task(self, run: Run) -> None:
+        if run.name == "clean_artifacts" and run.error is None:
+            self.sweep_artifacts()
         if run.rows and "contexts" in self.__dict__:
             self.contexts.wake()
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from cdesk.activity.model import JSON
 from cdesk.warehouse.warehouse import Answer
 
@@ -48,6 +50,13 @@ def cell(value: Any) -> JSON:
             return [cell(inner) for inner in value]
         case _:
             return str(value)
+
+
+def text(value: JSON) -> str:
+    """A cell as people read it; nothing for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def is_uuid(text: str) -> bool:

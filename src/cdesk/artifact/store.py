@@ -1,0 +1,37 @@
+"""What every store of content does, whichever it is; a folder of this home, or a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from cdesk.artifact.model import Place
+
+SUFFIX = ".parquet"
+
+
+class Store(Protocol):
+    """All raise ArtifactError."""
+
+    def put(self, artifact_id: str, file: Path) -> Place:
+        """The whole file, durably there when it returns; `file` is gone then."""
+        ...
+
+    def file(self, place: Place, sha256: str) -> Path:
+        """A file of this machine that holds it. Raises ContentMissing when it is not there any more."""
+        ...
+
+    def has(self, place: Place) -> bool: ...
+
+    def delete(self, place: Place) -> None:
+        """Does nothing when it is gone."""
+        ...
+
+    def each(self) -> Iterator[tuple[str, Place, float]]:
+        """What is there of this home: artifact, place, seconds since it was written."""
+        ...
+
+    def signed(self, place: Place, method: str, seconds: int) -> str | None:
+        """A link that the store itself answers for so long; None when it answers nobody."""
+        ...
