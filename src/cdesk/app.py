@@ -57,6 +57,7 @@ from cdesk.upload.uploader import Uploader
 
 if TYPE_CHECKING:
     from cdesk.artifact.artifacts import Artifacts
+    from cdesk.artifact.model import Artifact
     from cdesk.artifact.s3 import S3Store
     from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
@@ -303,11 +304,6 @@ class App(Producer):
             clock=self.clock,
         )  # fmt: skip
 
-    @property
-    def person(self) -> Person:
-        """Who this home is of."""
-        return person(self.settings.person, self.home.path)
-
     @cached_property
     def seal(self) -> Seal:
         """What this home's cursors and download links are known by."""
@@ -358,6 +354,15 @@ class App(Producer):
             raise UsageError(f"{citation[:60]} is no answer with cells that is still kept.", "Ask the question again.")
         template = self.questions.template(recorded.question)
         return with_cell(found, behind(self.warehouse, template, recorded, row, column, self.query_id()))
+
+    def keep_answer(self, query_id: str) -> Artifact:
+        """A recorded answer as an artifact, the same one whenever it is asked for. Raises UsageError, ArtifactError."""
+        from cdesk.query.keep import kept
+
+        recorded = self.asker.recorded(query_id)
+        if recorded is None:
+            raise UsageError(f"{query_id[:60]!r} is no answer that is still kept.", "Ask the question again.")
+        return kept(self.artifacts, recorded, self.questions.template(recorded.question), self.person)
 
     # -- work --------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ GET    /v1/artifacts/{id}/content       format: all of it; ETag, Range; the toke
 POST   /v1/artifacts/{id}/link          a link to its content, good for ten minutes, without the token
 POST   /v1/artifacts/{id}/pin           DELETE: unpins it
 POST   /v1/artifacts/{id}/hold          legal hold; DELETE: releases it
+POST   /v1/artifacts/of/{query_id}      keeps the recorded answer to a question
+
+The page finds what AT_PAGE names under /v1/page/artifacts: reading, links, pins and keeping answers; no SQL, no deleting.
 
 A link is good for GET of one artifact in one format until it ends. Content in a bucket, as Parquet, is linked to where
 it is, by S3's own signature; anything else to this service.
@@ -37,12 +40,17 @@ from cdesk.query.make import MakeRequest, make
 from cdesk.query.render import Rendering
 
 PATH = "/v1/artifacts"
+AT_PAGE = (
+    ("GET", PATH), ("GET", f"{PATH}/{{id}}"), ("GET", f"{PATH}/{{id}}/rows"), ("GET", f"{PATH}/{{id}}/content"),
+    ("POST", f"{PATH}/{{id}}/link"), ("POST", f"{PATH}/{{id}}/pin"), ("DELETE", f"{PATH}/{{id}}/pin"),
+    ("POST", f"{PATH}/of/{{query_id}}"),
+)  # fmt: skip
 BODY_BYTES_MAX = 256 * 1024
 CHUNK_BYTES = 256 * 1024
 _CONTENT = re.compile(r"/v1/artifacts/([^/]+)/content$")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$", re.ASCII)
 _FOREVER_HERE = {
-    "Cache-Control": f"private, max-age={LINK_SECONDS}", "Vary": "Authorization", "Accept-Ranges": "bytes",
+    "Cache-Control": f"private, max-age={LINK_SECONDS}", "Vary": "Authorization, Cookie", "Accept-Ranges": "bytes",
     "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
     "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
 }  # fmt: skip
@@ -81,7 +89,7 @@ class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def routes(app: App, port: int) -> list[Route]:
     desk = ArtifactRoutes(app, port)
     one = f"{PATH}/{{id}}"
-    return [
+    found = [
         Route(PATH, _answering(desk.list)),
         Route(PATH, desk.make, methods=["POST"]),
         Route(one, _answering(desk.show)),
@@ -93,7 +101,19 @@ def routes(app: App, port: int) -> list[Route]:
         Route(f"{one}/pin", _answering(desk.unpin), methods=["DELETE"]),
         Route(f"{one}/hold", desk.hold, methods=["POST"]),
         Route(f"{one}/hold", _answering(desk.release), methods=["DELETE"]),
+        Route(f"{PATH}/of/{{query_id}}", _answering(desk.keep), methods=["POST"]),
     ]
+    return [*found, *(_at_page(route) for route in found if any((each, route.path) in AT_PAGE for each in route.methods or ()))]
+
+
+def at_page(path: str) -> str:
+    """Where the page finds an artifact."""
+    return path.replace("/v1/", "/v1/page/", 1)
+
+
+def _at_page(route: Route) -> Route:
+    methods = sorted(each for each in route.methods or () if (each, route.path) in AT_PAGE)
+    return Route(at_page(route.path), route.endpoint, methods=methods)
 
 
 class ArtifactRoutes:
@@ -122,6 +142,9 @@ class ArtifactRoutes:
 
     def unpin(self, request: Request) -> Listed:
         return self._app.artifacts.pin(_id(request), False)
+
+    def keep(self, request: Request) -> Listed:
+        return self._app.keep_answer(str(request.path_params["query_id"]))
 
     def release(self, request: Request) -> Listed:
         return self._app.artifacts.release(_id(request))

@@ -42,8 +42,10 @@ from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
 from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
+from cdesk.surface.http.artifacts import AT_PAGE as ARTIFACTS_AT_PAGE
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
 from cdesk.surface.http.artifacts import Artifacts, ArtifactShown, HoldRequest, Link, LinkRequest
+from cdesk.surface.http.artifacts import at_page as artifacts_at_page
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
@@ -441,6 +443,8 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("DELETE", f"{ARTIFACTS}/{{id}}/pin", "It expires again.", _told(Artifact, "It."), errors=(404, *_READS)),
     Operation("POST", f"{ARTIFACTS}/{{id}}/hold", "A legal hold: nobody deletes it until it is released.",
               _told(Artifact, "It."), takes=Body("Why.", {JSON: _of(HoldRequest)}), errors=(400, 404, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/of/{{query_id}}", "Keeps the recorded answer to a question; the same artifact again.",
+              _told(Artifact, "It."), errors=(400, *_READS)),
     Operation("DELETE", f"{ARTIFACTS}/{{id}}/hold", "Releases its holds.", _told(Artifact, "It."),
               errors=(400, 404, *_READS)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers. Mostly it says nothing back.",
@@ -506,12 +510,15 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(ToldPage, "Of this machine's person."), "visit",
               parameters=(_query("project", WORDS, "Its folder; without one, all projects."),
                           _query("kind", {"type": "string", "enum": list(KINDS)}, "For whom.")), errors=(400, *_READS)),
-    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line.", _told(Behind, "It."), "visit",
-              parameters=(_query("citation", WORDS, "activity:<id>, atom:<id> or cdesk:<query_id>."),),
+    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line, or a cell of an answer.", _told(Behind, "It."), "visit",
+              parameters=(_query("citation", WORDS, "activity:<id>, atom:<id> or cdesk:<query_id>."),
+                          _query("row", {**_WHOLE_NUMBER, "minimum": 1}, "Of the answer that is cited."),
+                          _query("column", WORDS, "By name; the first that counts, where none is named.")),
               errors=(400, *_READS)),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
-      for path in ("/", "/sessions", "/projects", "/context", "/context/source", "/health")),
-    Operation("GET", "/sessions/{id:path}", "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,)),
+      for path in ("/", "/sessions", "/projects", "/questions", "/artifacts", "/explain", "/context", "/health")),
+    *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,))
+      for path in ("/sessions/{id:path}", "/questions/{name:path}", "/artifacts/{id:path}")),
     Operation("GET", "/login", "The way in for a browser: a cookie for a key.",
               {303: Body("To the page; `/?login=failed` when the key is not good.", {})}, "open",
               parameters=(_query("key", WORDS, "Of a login link, good once."),)),
@@ -527,6 +534,8 @@ OPERATIONS: tuple[Operation, ...] = (
       if operation.path in TOLD_ACTS),
     *(replace(operation, path=questions_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
       for operation in _OF_THE_SERVICE if operation.path in (QUESTIONS, f"{QUESTIONS}/{{name}}")),
+    *(replace(operation, path=artifacts_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
+      for operation in _OF_THE_SERVICE if (operation.method, operation.path) in ARTIFACTS_AT_PAGE),
 )  # fmt: skip
 """The page's acts are the service's own, at another door."""
 
@@ -631,6 +640,6 @@ def _schemes(port: int) -> dict[str, Schema]:
         },
         "visit": {
             "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",
-            "description": "What a login link gives a browser: opens only the page's reading routes, the questions of its questions page, and the acts of its health and context pages when its own Origin sends JSON.",
+            "description": "What a login link gives a browser: opens only the page's reading routes, the questions of its questions page, links to, pins and keeping of artifacts, and the acts of its health and context pages when its own Origin sends JSON.",
         },
     }  # fmt: skip
