@@ -386,6 +386,8 @@ export interface Question {
   byte_cap: number;
   cache_seconds: number;
   is_bundled: boolean;
+  /** It says which activities are behind a cell. */
+  is_traced: boolean;
 }
 
 export interface Estimate {

@@ -1,17 +1,18 @@
 // Whole results that were kept: what each holds, page by page, as a file, by a link that ends, and what it was made from.
 
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { done, Outcome, Part, useActs, Act, type Acts } from "./acts";
 import { ApiError, post, type Answered, type Artifact, type ArtifactLink, type ArtifactRows, type Listed } from "./api";
 import { heading, unitOf } from "./cells";
 import { useAnswer, useNow } from "./data";
 import { ago, bytes, count, day, full, plural, time } from "./format";
 import { Command, Copy, Time, Trouble, Waiting } from "./parts";
-import { ResultTable } from "./result";
+import { ResultChart, ResultTable, sketched } from "./result";
 import { artifactAddress, explainAddress, Link, useAddress, useTitle } from "./route";
 
 const PAGE_ROWS = 50;
 const LISTED = 200;
+const CHART_ROWS_MAX = 1_000;
 const FORMATS = [["csv", "CSV"], ["json", "JSON"], ["parquet", "Parquet"], ["arrow", "Arrow"], ["markdown", "Markdown"], ["html", "HTML"]] as const;
 const KINDS: Record<string, string> = { query_result: "answer", visualization: "chart", report: "report", export: "export" };
 
@@ -161,11 +162,7 @@ function Content({ artifact }: { artifact: Artifact }) {
     : page && page.row_count ? `rows ${count(page.offset + 1)} to ${count(last)} of ${count(page.row_count)}` : page ? "no rows" : "…";
   return (
     <>
-      {artifact.chart && !isGone && (
-        <section className="card part drawing" aria-label="Chart">
-          <img src={contentAddress(artifact.artifact_id, "svg")} alt={`${artifact.chart.y} by ${artifact.chart.x}`} loading="lazy" />
-        </section>
-      )}
+      {artifact.chart && !isGone && artifact.row_count <= CHART_ROWS_MAX && <Drawing artifact={artifact} hint={artifact.chart} />}
       <Part id="content" title="Content" standing={{ tone: isGone ? "bad" : "idle", text }}
         side={
           <span className="acts" aria-busy={asked.isLoading || undefined}>
@@ -176,9 +173,20 @@ function Content({ artifact }: { artifact: Artifact }) {
         {asked.error && !isGone && <Trouble error={asked.error} again={asked.again} />}
         {!rows && !asked.error && <Waiting />}
         {rows && rows.length === 0 && <p className="empty">It has columns, and no rows: nothing matched.</p>}
-        {rows && rows.length > 0 && <ResultTable columns={artifact.columns} rows={rows} name="Its rows" isWhole />}
+        {rows && rows.length > 0 && <ResultTable columns={artifact.columns} rows={rows} name="Its rows" />}
       </Part>
     </>
+  );
+}
+
+function Drawing({ artifact, hint }: { artifact: Artifact; hint: NonNullable<Artifact["chart"]> }) {
+  const { data } = useAnswer<ArtifactRows>(`artifacts/${encodeURIComponent(artifact.artifact_id)}/rows`, { limit: CHART_ROWS_MAX });
+  const sketch = useMemo(() => data && sketched({ ...hint, kind: hint.kind === "bar" ? "bars" : "line" }, artifact.columns, data.rows), [data, hint, artifact]);
+  if (!sketch) return null;
+  return (
+    <Part id="chart" title="Chart" standing={{ tone: "idle", text: `${heading(sketch.y)} by ${heading(sketch.x)}` }}>
+      <ResultChart sketch={sketch} />
+    </Part>
   );
 }
 

@@ -14,10 +14,11 @@ export const isNumber = (column: Column): boolean => NUMBER.test(column.type);
 export const isMoment = (column: Column): boolean => TIME.test(column.type) || DAY.test(column.type);
 export const isDay = (column: Column): boolean => DAY.test(column.type);
 
-export const heading = (column: Column): string => column.name.replaceAll("_", " ");
-/** The unit, where the cells do not say it themselves. */
+/** What the cells say themselves is left out. */
+export const heading = (column: Column): string => (column.name === "ts" ? "when" : column.name.replace(/(.)_(usd|pct)$/, "$1").replaceAll("_", " "));
+/** The unit, where neither the cells nor the name say it. */
 export const unitOf = (column: Column): string | null =>
-  column.unit && !UNITS_IN_CELLS.has(column.unit) && !column.name.endsWith(column.unit) ? column.unit : null;
+  column.unit && !UNITS_IN_CELLS.has(column.unit) && !column.name.includes(column.unit) ? column.unit : null;
 
 export function numeric(value: Value | undefined): number | null {
   const found = typeof value === "string" && value.trim() !== "" ? Number(value) : value;

@@ -12,6 +12,7 @@ import { artifactAddress, explainAddress, go, Link, questionAddress, sessionAddr
 import { number, text } from "./story";
 
 const ACTIVITIES_SHOWN = 50;
+const ACTIVITIES_MAX = 1_000;
 const TITLES: Record<string, string> = { activity: "An activity", atom: "An insight", cdesk: "An answer" };
 
 /** An activity of a session is shown where it happened. */
@@ -87,7 +88,7 @@ function Query({ found: { explanation } }: { found: Source }) {
   return (
     <div className="columns">
       <div className="column">
-        {cell && <Behind cell={cell} />}
+        {cell && <Behind cell={cell} citation={citation} />}
         {sql && (
           <Part id="sql" title="SQL" standing={{ tone: failure ? "bad" : "idle", text: question ? "as its question has it; every value is bound" : "as it was run" }} side={<Copy text={sql} name="SQL">Copy</Copy>}>
             <div className="part-body source-body"><pre tabIndex={0} aria-label="The SQL">{sql}</pre></div>
@@ -116,18 +117,25 @@ function Query({ found: { explanation } }: { found: Source }) {
   );
 }
 
-function Behind({ cell }: { cell: NonNullable<Source["explanation"]["cell"]> }) {
+function Behind({ cell, citation }: { cell: NonNullable<Source["explanation"]["cell"]>; citation: string }) {
   const { activities } = cell;
   return (
     <Part id="cell" title={`Behind ${cell.column.replaceAll("_", " ")}, row ${cell.row}`} standing={{ tone: activities.length ? "ok" : "idle", text: activities.length ? plural(activities.length, "activity", "activities") : "no activity is left" }}>
       <div className="part-body">
-        <Facts facts={Object.entries(cell.says).map(([name, value]): [string, string | null] => [name.replaceAll("_", " "), value === null ? null : shown(value)])} />
+        <dl className="pairs-list left">
+          {Object.entries(cell.says).map(([name, value]) => (
+            <div key={name} className={`pair ${name === cell.column ? "strong" : ""}`}>
+              <dt>{name.replaceAll("_", " ")}</dt>
+              <dd>{typeof value === "number" && name !== cell.column ? <Link href={`${explainAddress(citation)}&row=${cell.row}&column=${encodeURIComponent(name)}`} className="link">{shown(value)}</Link> : value === null ? "–" : shown(value)}</dd>
+            </div>
+          ))}
+        </dl>
         <ul className="id-list">
           {activities.slice(0, ACTIVITIES_SHOWN).map((id) => (
-            <li key={id}><Link href={explainAddress(`activity:${id}`)} className="link mono" aria-label={`Activity ${id}`} title={id}>{id.slice(0, 13)}</Link></li>
+            <li key={id}><Link href={explainAddress(`activity:${id}`)} className="link mono" aria-label={`Activity ${id}`} title={id}>{id.slice(0, 8)}</Link></li>
           ))}
         </ul>
-        {activities.length > ACTIVITIES_SHOWN && <p className="faint">The latest {ACTIVITIES_SHOWN}; there are {count(activities.length)}{activities.length >= 1000 ? " or more" : ""}.</p>}
+        {activities.length > ACTIVITIES_SHOWN && <p className="faint">The latest {ACTIVITIES_SHOWN}; there are {count(activities.length)}{activities.length >= ACTIVITIES_MAX ? " or more" : ""}.</p>}
       </div>
     </Part>
   );

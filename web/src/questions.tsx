@@ -5,7 +5,7 @@ import { Part } from "./acts";
 import { ApiError, get, post, type Answered, type Estimate, type Parameter, type Question, type Sessions, type Value } from "./api";
 import { useAnswer, useNow } from "./data";
 import { Keep } from "./artifacts";
-import { ago, basename, bytes, count, duration, full, plural } from "./format";
+import { ago, basename, bytes, count, full, plural } from "./format";
 import { Command, Copy, Segmented, Time, Trouble, Waiting } from "./parts";
 import { ResultChart, ResultTable, sketched } from "./result";
 import { artifactAddress, explainAddress, go, Link, questionAddress, useAddress, useChoice, useTitle } from "./route";
@@ -203,7 +203,7 @@ function Field({ one, value }: { one: Parameter; value: string }) {
           {choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
         </select>
       ) : one.type === "list" ? (
-        <textarea {...common} rows={2} placeholder="one a line" />
+        <textarea {...common} rows={1} placeholder="one a line" />
       ) : isNumber ? (
         <input {...common} type="number" min={one.min ?? undefined} max={one.max ?? undefined} step={one.type === "integer" ? 1 : "any"} />
       ) : one.type === "day" ? (
@@ -268,6 +268,7 @@ function Answer({ answer, question, isStale, onFresh }: { answer: Answered; ques
     () => answer.columns.map((column) => ({ ...column, description: question.columns.find((each) => each.name === column.name)?.description ?? "" })),
     [answer, question],
   );
+  const behind = (row: number, column: string): string => `${explainAddress(answer.link)}&row=${row}&column=${encodeURIComponent(column)}`;
   const rows = answer.row_count ?? answer.rows.length;
   const standing = answer.is_recorded ? `recorded ${ago(answer.asked_at, now)}` : `asked ${ago(answer.asked_at, now)}`;
   return (
@@ -283,7 +284,7 @@ function Answer({ answer, question, isStale, onFresh }: { answer: Answered; ques
           {answer.sample && <p className="sample-line" role="note"><strong>Sample.</strong> {answer.sample.watermark}</p>}
           {answer.rows.length === 0 && <p className="empty">Nothing matches. Ask for more days, or for less in particular.</p>}
           {sketch && as === "chart" && <ResultChart sketch={sketch} watermark={answer.sample?.watermark} />}
-          {answer.rows.length > 0 && (!sketch || as === "table") && <ResultTable columns={columns} rows={answer.rows} name="The answer as a table" />}
+          {answer.rows.length > 0 && (!sketch || as === "table") && <ResultTable columns={columns} rows={answer.rows} name="The answer as a table" behind={question.is_traced ? behind : undefined} />}
           {rows > answer.rows.length && (
             <p className="card-foot">
               The first {count(answer.rows.length)} of {count(rows)} rows.{" "}
@@ -305,7 +306,7 @@ export function SqlPart({ sql }: { sql: string }) {
   return (
     <section className="card part sql-part" aria-label="SQL">
       <details>
-        <summary><h2>SQL</h2><span className="faint">what was run; every value is bound, never part of the text</span></summary>
+        <summary><h2>SQL</h2><span className="faint">as the question has it; every value is bound, never part of the text</span></summary>
         <div className="part-body source-body">
           <pre tabIndex={0} aria-label="The SQL">{sql}</pre>
           <Copy text={sql} name="SQL">Copy</Copy>
@@ -325,8 +326,8 @@ function Origin({ answer, question }: { answer: Answered; question: Question }) 
           <dd>{answer.data_as_of ? <Time at={answer.data_as_of}>{full(answer.data_as_of)}</Time> : "no data yet"}</dd>
           <dt>Asked</dt>
           <dd><Time at={answer.asked_at}>{ago(answer.asked_at, now)}</Time>{answer.is_recorded && ", from the record"}</dd>
-          <dt>Kept for</dt>
-          <dd>{duration(question.cache_seconds * 1000)}, or until the data changes</dd>
+          <dt>Recorded</dt>
+          <dd>{question.cache_seconds ? `good for ${spell(question.cache_seconds)}, unless you ask anew` : "while nothing new has come"}</dd>
           {answer.sample && <><dt>Sample</dt><dd>{(answer.sample.rate * 100).toPrecision(2)} % of the rows, seed {answer.sample.seed}</dd></>}
           <dt>Citation</dt>
           <dd><Link href={explainAddress(answer.link)} className="link mono">{answer.link}</Link></dd>
@@ -337,6 +338,8 @@ function Origin({ answer, question }: { answer: Answered; question: Question }) 
     </Part>
   );
 }
+
+const spell = (seconds: number): string => (seconds < 3600 ? plural(seconds / 60, "minute") : plural(seconds / 3600, "hour"));
 
 export function Parameters({ given }: { given: Record<string, Value> }) {
   return (

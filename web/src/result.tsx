@@ -1,6 +1,6 @@
 // An answer's rows, as a table and as the chart its question asks for.
 
-import { useMemo, useState, type ReactNode } from "react";
+import { useMemo, useState } from "react";
 import type { ChartHint, Column, Value } from "./api";
 import { amountOf, heading, isDay, isMoment, isNumber, label, numeric, shown, unitOf, utc } from "./cells";
 import { bucket, count, plural } from "./format";
@@ -12,11 +12,13 @@ const BARS_MAX = 30;
 const SERIES_MAX = 7;
 const DAYS_FILLED_MAX = 400;
 const DAY_MS = 86_400_000;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const MOMENT = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d|$)/;
 
-/** more: what stands below the rows, such as ways to other pages of them */
-export function ResultTable({ columns, rows, name, more, isWhole = false }: { columns: Column[]; rows: Value[][]; name: string; more?: ReactNode; isWhole?: boolean }) {
-  const [isAll, setAll] = useState(isWhole);
+/** behind: where a figure's activities are shown, by row from 1 and column */
+export function ResultTable({ columns, rows, name, behind }: { columns: Column[]; rows: Value[][]; name: string; behind?: ((row: number, column: string) => string) | undefined }) {
+  const [isAll, setAll] = useState(false);
+  const first = columns.findIndex(isNumber);
   const visible = isAll ? rows : rows.slice(0, ROWS_SHOWN);
   return (
     <>
@@ -35,7 +37,9 @@ export function ResultTable({ columns, rows, name, more, isWhole = false }: { co
           <tbody>
             {visible.map((row, at) => (
               <tr key={at}>
-                {columns.map((column, i) => <Cell key={i} column={column} value={row[i] ?? null} />)}
+                {columns.map((column, i) => (
+                  <Cell key={i} column={column} value={row[i] ?? null} behind={isNumber(column) ? behind?.(at + 1, column.name) : undefined} isStop={i === first} />
+                ))}
               </tr>
             ))}
           </tbody>
@@ -46,21 +50,28 @@ export function ResultTable({ columns, rows, name, more, isWhole = false }: { co
           <button type="button" className="button" onClick={() => setAll(true)}>Show all {count(rows.length)} rows</button>
         </footer>
       )}
-      {more}
     </>
   );
 }
 
-function Cell({ column, value }: { column: Column; value: Value }) {
+/** isStop: Tab stops at its figure; one of a row is enough, the others are a step from there. */
+function Cell({ column, value, behind, isStop }: { column: Column; value: Value; behind: string | undefined; isStop: boolean }) {
   if (value === null) return <td className={isNumber(column) ? "num faint" : "faint"}>–</td>;
   const text = shown(column, value);
-  if (isNumber(column)) return <td className="num" title={String(value)}>{text}</td>;
+  if (isNumber(column)) {
+    return (
+      <td className="num" title={String(value)}>
+        {behind ? <Link href={behind} className="cell-link" tabIndex={isStop ? 0 : -1} title="What is behind it">{text}</Link> : text}
+      </td>
+    );
+  }
   const to = leadsTo(column, value);
-  const isCode = typeof value === "object" || /(^|_)(id|sql|hash|path)$/.test(column.name);
+  const isCode = typeof value === "object" || /(^|_)(id|sql|hash)$/.test(column.name);
+  const isUuid = UUID.test(text);
   return (
-    <td className={isMoment(column) ? "nowrap" : undefined}>
-      <span className={`cell-text ${isCode ? "mono" : ""}`} title={text.length > 60 ? text : undefined}>
-        {to ? <Link href={to} className="link">{text}</Link> : text}
+    <td className={isMoment(column) || isUuid ? "nowrap" : undefined}>
+      <span className={`cell-text ${isCode || isUuid ? "mono" : ""}`} title={text.length > 30 ? text : undefined}>
+        {to ? <Link href={to} className="link" aria-label={isUuid ? `${heading(column)} ${text}` : undefined}>{isUuid ? text.slice(0, 8) : text}</Link> : isUuid ? text.slice(0, 8) : text}
       </span>
     </td>
   );

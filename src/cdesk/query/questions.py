@@ -35,7 +35,7 @@ REASON_CHARACTERS_MAX = 500
 
 class Question(msgspec.Struct, frozen=True):
     """One question as it is offered. byte_cap: bytes it may have to read · cache_seconds: how long a recorded answer is
-    given again · is_bundled: comes with cdesk"""
+    given again · is_bundled: comes with cdesk · is_traced: it says which activities are behind a cell"""
 
     name: str
     title: str
@@ -50,6 +50,7 @@ class Question(msgspec.Struct, frozen=True):
     byte_cap: int
     cache_seconds: float
     is_bundled: bool
+    is_traced: bool
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -187,7 +188,7 @@ class Questions:
             name=template.name, title=template.title, description=template.description, version=template.version,
             parameters=template.parameters, columns=template.columns, chart=template.chart, roles=template.roles,
             access=template.access, state=self.state(template), byte_cap=template.byte_cap,
-            cache_seconds=template.cache_seconds, is_bundled=template.is_bundled,
+            cache_seconds=template.cache_seconds, is_bundled=template.is_bundled, is_traced=template.behind is not None,
         )  # fmt: skip
 
     # -- files of the home -----------------------------------------------------------------------------------------
