@@ -18,6 +18,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -188,22 +189,25 @@ class Asker:
     def ask(self, name: str, asked: AskRequest = _PLAINLY) -> Answered:
         """Raises UsageError for what is not known or out of bounds, QueryRefused for who may not ask, for what would
         read too much and for what takes too long."""
-        template = self._questions.allowed(name, asked.role)
-        values = template.values(asked.parameters)
-        key = question_key(template, values, asked.role)
-        version = self._versions.of(template.reads)
-        bound = self._bound(template, values)
-        id_ = query_id(
-            key, list(bound.values()), version.text if asked.over_cap == "refuse" else f"{version.text} sample"
-        )
-        flight = id_ if asked.fresh else f"{key} {asked.over_cap}"
+        wanted = self._wanted(self._questions.allowed(name, asked.role), asked)
+        if asked.fresh:
+            return self._flights.once(wanted.id, lambda: self._same(wanted) or self._run(wanted))
         return self._flights.once(
-            flight, lambda: self._recorded(template, asked, key, id_, version) or self._run(template, asked, values, bound, key, id_, version)
-        )  # fmt: skip
+            f"{wanted.key} {asked.over_cap}", lambda: self._recorded(wanted) or self._fresh(wanted)
+        )
 
     def recorded(self, id_: str) -> Recorded | None:
         """What was answered under an id, if it is still kept."""
         return self._records.by_id(id_, timedelta(days=KEPT_DAYS))
+
+    def _wanted(self, template: Template, asked: AskRequest) -> _Wanted:
+        values = template.values(asked.parameters)
+        key = question_key(template, values, asked.role)
+        version = self._versions.of(template.reads)
+        bound = self._bound(template, values)
+        parts = [bound[each] for each in template.ask.names]
+        id_ = query_id(key, parts if asked.over_cap == "refuse" else [*parts, "sample"], version.text)
+        return _Wanted(template, asked, values, bound, key, id_, version)
 
     def _bound(self, template: Template, values: Mapping[str, JSON]) -> dict[str, JSON]:
         """Everything that a statement of the template can name, times as ISO text."""
@@ -216,45 +220,48 @@ class Asker:
             **({"since": (now - timedelta(hours=hours(back, values[back]))).isoformat()} if back else {}),
         }  # fmt: skip
 
-    def _recorded(
-        self, template: Template, asked: AskRequest, key: str, id_: str, version: DataVersion
-    ) -> Answered | None:
-        found = self._records.by_id(id_, timedelta(hours=RECORDED_HOURS))
-        if found is None and not asked.fresh:
-            found = self._records.by_key(key, timedelta(seconds=min(template.cache_seconds, RECORDED_HOURS * 3600)))
-            if found is not None and found.sample is not None and asked.over_cap == "refuse":
-                found = None
-        return (
-            None if found is None else answered(found, is_recorded=True, is_current=found.data_version == version.text)
-        )
+    def _same(self, wanted: _Wanted) -> Answered | None:
+        """Recorded under the very id: nothing could differ."""
+        found = self._records.by_id(wanted.id, timedelta(hours=RECORDED_HOURS))
+        return None if found is None else answered(found, is_recorded=True, is_current=True)
 
-    def _run(
-        self, template: Template, asked: AskRequest, values: dict[str, JSON], bound: dict[str, JSON], key: str, id_: str,
-        version: DataVersion,
-    ) -> Answered:  # fmt: skip
+    def _recorded(self, wanted: _Wanted) -> Answered | None:
+        if same := self._same(wanted):
+            return same
+        within = timedelta(seconds=min(wanted.template.cache_seconds, RECORDED_HOURS * 3600))
+        found = self._records.by_key(wanted.key, within)
+        if found is None or (found.sample is not None and wanted.asked.over_cap == "refuse"):
+            return None
+        return answered(found, is_recorded=True, is_current=found.data_version == wanted.version.text)
+
+    def _fresh(self, wanted: _Wanted) -> Answered:
+        """Together with who asks for fresh data just now."""
+        return self._flights.once(wanted.id, lambda: self._same(wanted) or self._run(wanted))
+
+    def _run(self, wanted: _Wanted) -> Answered:
+        template, bound, asked = wanted.template, wanted.bound, wanted.asked
         sql, given = compiled(template.ask), [engine(name, bound[name]) for name in template.ask.names]
         estimate = self._estimate(template, sql, given)
-        began = self._clock.now()
-        text = _told(template, values, asked.role)
+        began, text = self._clock.now(), _told(wanted)
         try:
-            answer = self._warehouse.ask(sql, given, query_id=id_, rows_max=ROWS_MAX, seconds_max=SECONDS_MAX)
+            answer = self._warehouse.ask(sql, given, query_id=wanted.id, rows_max=ROWS_MAX, seconds_max=SECONDS_MAX)
             is_long = len(answer.rows) > ROWS_INLINE_MAX
-            artifact = self._keep(template, answer, id_) if self._keep and is_long else None
+            artifact = self._keep(template, answer, wanted.id) if self._keep and is_long else None
         except CdeskError as error:
-            self._note(id_, text, asked.role, estimate)
-            self._tell(self._ran(id_, text, asked.role, began, 0, estimate, None, str(error)))
+            self._note(wanted, text, estimate)
+            self._tell(self._ran(wanted, text, began, 0, estimate, None, str(error)))
             raise
-        self._note(id_, text, asked.role, estimate)
+        self._note(wanted, text, estimate)
         recorded = Recorded(
-            query_id=id_, question_key=key, question=template.name, question_version=template.version,
-            checksum=template.checksum, parameters=dict(values), bound=list(bound.items()), role=asked.role,
-            asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=version.text,
-            data_as_of=version.as_of, sql_text=template.text,
-            answer_columns=_columns(template, answer), answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]),
-            row_count=len(answer.rows), estimate=estimate, sample=None, artifact_id=artifact,
+            query_id=wanted.id, question_key=wanted.key, question=template.name, question_version=template.version,
+            checksum=template.checksum, parameters=wanted.values, bound=list(bound.items()), role=asked.role,
+            asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=wanted.version.text,
+            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=_columns(template, answer),
+            answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]), row_count=len(answer.rows), estimate=estimate,
+            sample=None, artifact_id=artifact,
         )  # fmt: skip
         self._records.keep(recorded)
-        self._tell(self._ran(id_, text, asked.role, began, len(answer.rows), estimate, artifact, None))
+        self._tell(self._ran(wanted, text, began, len(answer.rows), estimate, artifact, None))
         return answered(recorded, is_recorded=False, is_current=True)
 
     def _estimate(self, template: Template, sql: str, given: Sequence[Any]) -> Estimated | None:
@@ -270,19 +277,34 @@ class Asker:
             )
         return estimate
 
-    def _note(self, id_: str, text: str, role: Role, estimate: Estimated | None) -> None:
+    def _note(self, wanted: _Wanted, text: str, estimate: Estimated | None) -> None:
         sql, names = prepared("question_logged")
         values = {
-            "id": id_, "text": text, "role": role, "user": self._who(), "bytes": estimate.bytes if estimate else None,
+            "id": wanted.id, "text": text, "role": wanted.asked.role, "user": self._who(),
+            "bytes": estimate.bytes if estimate else None,
         }  # fmt: skip
         self._warehouse.query(sql, [values[each] for each in names])
 
     def _ran(
-        self, id_: str, text: str, role: Role, began: datetime, rows: int, estimate: Estimated | None,
-        artifact: str | None, error: str | None,
+        self, wanted: _Wanted, text: str, began: datetime, rows: int, estimate: Estimated | None, artifact: str | None,
+        error: str | None,
     ) -> Ran:  # fmt: skip
         took = (self._clock.now() - began).total_seconds() * 1000
-        return Ran(id_, text, role, began, took, rows, estimate.bytes if estimate else None, artifact, error)
+        read = estimate.bytes if estimate else None
+        return Ran(wanted.id, text, wanted.asked.role, began, took, rows, read, artifact, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked, with everything that its answer rests on. bound: by name, also what the asker does not say"""
+
+    template: Template
+    asked: AskRequest
+    values: dict[str, JSON]
+    bound: dict[str, JSON]
+    key: str
+    id: str
+    version: DataVersion
 
 
 def answered(recorded: Recorded, *, is_recorded: bool, is_current: bool) -> Answered:
@@ -310,10 +332,13 @@ def _columns(template: Template, answer: Answer) -> list[AnswerColumn]:
     ]  # fmt: skip
 
 
-def _told(template: Template, values: Mapping[str, JSON], role: Role) -> str:
+def _told(wanted: _Wanted) -> str:
     """The query log's text: what was asked with which values, then the SQL as it was written."""
-    asked = {"question": template.name, "version": template.version, "parameters": dict(values), "role": role}
-    return f"-- {msgspec.json.encode(asked).decode()}\n{template.text}"
+    template = wanted.template
+    asked = {
+        "question": template.name, "version": template.version, "parameters": wanted.values, "role": wanted.asked.role,
+    }  # fmt: skip
+    return f"-- {msgspec.json.encode(asked).decode()}\n{template.ask.text}"
 
 
 class Flights:

@@ -175,8 +175,9 @@ class Chart(msgspec.Struct, frozen=True):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """sql: Snowflake's, with `:1`, `:2`, … for names, in that order"""
+    """text: as it was written · sql: with `:1`, `:2`, … for its names, in that order"""
 
+    text: str
     sql: str
     names: tuple[str, ...]
 
@@ -381,7 +382,8 @@ def _numbered(sql: str, known: set[str]) -> Statement:
             names.append(found[1])
         return f":{names.index(found[1]) + 1}"
 
-    return Statement(_PLACE.sub(numbered, sql), tuple(names))
+    numbers = _PLACE.sub(numbered, sql)
+    return Statement(sql, numbers, tuple(names))
 
 
 def _check(template: Template) -> None:

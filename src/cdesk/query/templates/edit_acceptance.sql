@@ -22,13 +22,13 @@ SELECT
     COUNT(*) AS edits,
     COUNT_IF(success) AS accepted,
     COUNT_IF(
-        NOT success AND (COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') IN ('reject', 'deny'))
+        NOT success AND (COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') = 'reject')
     ) AS rejected,
     COUNT_IF(NOT success AND NOT (
-        COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') IN ('reject', 'deny')
+        COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') = 'reject'
     )) AS failed,
     ROUND(COUNT_IF(success) * 100.0 / NULLIF(COUNT_IF(
-        success OR COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') IN ('reject', 'deny')
+        success OR COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') = 'reject'
     ), 0), 1) AS acceptance_pct
 FROM VW_TOOL_EVENTS
 WHERE
@@ -46,7 +46,7 @@ WHERE
     AND (:column <> 'accepted' OR success)
     AND (:column NOT IN ('rejected', 'failed') OR NOT success)
     AND (:column NOT IN ('rejected', 'failed') OR (:column = 'rejected') = (
-        COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') IN ('reject', 'deny')
+        COALESCE(error_type, '') = 'user-rejected' OR COALESCE(permission_decision, '') = 'reject'
     ))
 ORDER BY ts DESC, activity_id
 LIMIT 1000

@@ -24,7 +24,7 @@
 -- reads: rollups
 
 SELECT
-    report_date,
+    CAST(:now AS DATE) AS report_date,
     unique_users AS people,
     total_sessions AS sessions,
     days_active,

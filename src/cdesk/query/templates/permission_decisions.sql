@@ -18,8 +18,8 @@
 
 SELECT
     tool_name_normalized AS tool,
-    COALESCE(permission_decision, 'rejected') AS decision,
-    COALESCE(permission_source, IFF(permission_decision IS NULL, 'person', 'unknown')) AS decided_by,
+    COALESCE(permission_decision, 'reject') AS decision,
+    COALESCE(permission_source, IFF(permission_decision IS NULL, 'user', 'unknown')) AS decided_by,
     COUNT(*) AS calls,
     MAX(ts) AS last_at
 FROM VW_TOOL_EVENTS
@@ -35,7 +35,7 @@ WHERE
     (permission_decision IS NOT NULL OR error_type = 'user-rejected') AND ts >= :since
     AND (CAST(:project AS VARCHAR) IS NULL OR project_path = :project)
     AND EQUAL_NULL(tool_name_normalized, CAST(:row_tool AS VARCHAR))
-    AND COALESCE(permission_decision, 'rejected') = CAST(:row_decision AS VARCHAR)
-    AND COALESCE(permission_source, IFF(permission_decision IS NULL, 'person', 'unknown')) = CAST(:row_decided_by AS VARCHAR)
+    AND COALESCE(permission_decision, 'reject') = CAST(:row_decision AS VARCHAR)
+    AND COALESCE(permission_source, IFF(permission_decision IS NULL, 'user', 'unknown')) = CAST(:row_decided_by AS VARCHAR)
 ORDER BY ts DESC, activity_id
 LIMIT 1000

@@ -377,7 +377,8 @@ class Explain(Arguments, frozen=True):
         str, Meta(min_length=1, max_length=200, description="'activity:<id>', 'atom:<id>' or 'cdesk:<query_id>'.")
     ]
     row: Annotated[
-        int | None, Meta(ge=1, description="Of the answer that is cited, from 1: which activities are behind it.")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Of the answer that is cited, from 1: which activities are behind it."),
     ] = None
     column: Annotated[Name | None, Meta(description="Of that row. Left out: the first that counts something.")] = None
 
@@ -449,7 +450,8 @@ def _parameter(one: Mapping[str, Any]) -> str:
 class Ask(Arguments, frozen=True):
     question: Annotated[Name, Meta(description="Its name, from list_questions.")]
     days: Annotated[
-        int | None, Meta(ge=1, le=DAYS_MAX, description="So many days back from now. Left out: the question's own.")
+        Annotated[int, Meta(ge=1, le=DAYS_MAX)] | None,
+        Meta(description="So many days back from now. Left out: the question's own."),
     ] = None
     project: Annotated[
         str | None,
