@@ -23,6 +23,8 @@ from cdesk.query.cells import answer_json
 from cdesk.query.explain import Explanation, explain
 from cdesk.query.questions import QUESTIONS, Asked, Question, Questions
 from cdesk.query.search import Hits, Search, Searches
+from cdesk.surface.http.artifacts import PATH as ARTIFACTS
+from cdesk.surface.http.artifacts import of_artifact
 from cdesk.surface.http.asked import UsageRequest
 
 BODY_BYTES_MAX = 64 * 1024
@@ -64,6 +66,8 @@ class Answers:
 
     def answer(self, path: str, body: bytes) -> Any:
         """What the route answers to this body. Raises CdeskError."""
+        if path.startswith(f"{ARTIFACTS}/"):
+            return of_artifact(self._app, path)
         if path == "/v1/questions":
             return self.listed()
         kind, answered = self._by_path[path]
