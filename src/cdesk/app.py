@@ -58,7 +58,6 @@ from cdesk.upload.uploader import Uploader
 if TYPE_CHECKING:
     from cdesk.artifact.artifacts import Artifacts
     from cdesk.artifact.model import Artifact
-    from cdesk.artifact.s3 import S3Store
     from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
@@ -292,17 +291,12 @@ class App(Producer):
         from cdesk.artifact.artifacts import Artifacts
         from cdesk.query.cells import cell
 
-        wanted, folder = self.settings.artifacts, self.home.artifacts
-
-        def bucket(seal: Seal) -> S3Store:
+        wanted, folder, bucket = self.settings.artifacts, self.home.artifacts, None
+        if wanted.url:
             from cdesk.artifact.s3 import S3Store
 
-            return S3Store(wanted, seal.home, folder / "copies", self.environment, self.clock.now)
-
-        return Artifacts(
-            folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket if wanted.url else None,
-            clock=self.clock,
-        )  # fmt: skip
+            bucket = S3Store(wanted, folder / "copies", self.environment)
+        return Artifacts(folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket, clock=self.clock)
 
     @cached_property
     def seal(self) -> Seal:

@@ -1,8 +1,11 @@
 """Keeps whole results and gives them back: by page, as a file, by a link that ends.
 
-    keep:    Parquet ──store, durable──▶ row of ARTIFACTS         a crash between leaves a file that nobody was told of
-    delete:  row ──▶ ARTIFACT_CONTENT_DUE ──▶ content ──▶ done    a crash between leaves content that is due
-    sweep:   content that is due, and files without a row that are older than ORPHAN_SECONDS
+    keep      content is due, in an hour ──▶ Parquet ──store, durable──▶ row of ARTIFACTS, and not due any more
+    delete    row ──▶ content is due, now ──▶ content ──▶ done
+    sweep     content that is due
+
+Whatever a crash interrupts, ARTIFACT_CONTENT_DUE names the content that no row tells of. Nothing else is ever deleted:
+not what another home keeps in the same bucket, and not what rows of a warehouse told of that was lost.
 
 Deleted is what expired (the task clean_artifacts, every night) or what somebody deletes; never what is pinned or held.
 How often an artifact was read is counted in memory and written every COUNTS_SECONDS and at the end: a crash may lose
@@ -15,6 +18,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -37,8 +41,10 @@ PAGE_BYTES_MAX = 4 * 1024 * 1024
 """Of the rows of one page, as JSON; one row is given whatever its size."""
 LISTED, LISTED_MAX = 50, 1_000
 TITLE_CHARACTERS_MAX = 200
-ORPHAN_SECONDS = 3_600.0
+KEEPING_SECONDS_MAX = 3_600.0
+"""Content whose row did not come within this time never gets one."""
 COUNTS_SECONDS = 5.0
+NEW = ".new"
 _ID = re.compile(r"art_[0-9a-f]{6,16}_[0-9a-f]{8}$")
 
 
@@ -53,7 +59,7 @@ class Artifacts:
         plain: Callable[[Any], JSON],
         *,
         days: float = DAYS,
-        remote: Callable[[Seal], Store] | None = None,
+        remote: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.folder = folder
@@ -63,8 +69,8 @@ class Artifacts:
         self._clock = clock
         self.seal = seal
         self._parquet = Parquet(folder)
-        self._here = FolderStore(folder, lambda: clock.now_ns() / 1e9)
-        self._remote = remote(seal) if remote else None
+        self._here = FolderStore(folder)
+        self._remote = remote
         self._counting = threading.Lock()
         self._counts: dict[str, int] = {}
         self._counted_at = clock.monotonic()
@@ -94,18 +100,22 @@ class Artifacts:
         older = self.get(parent) if parent is not None else None
         now = self._clock.now()
         artifact_id = f"art_{self._clock.now_ns() // 1_000_000:x}_{self._clock.name()}"
-        file = self.folder / f"{artifact_id}{SUFFIX}.new"
+        file = self.folder / f"{artifact_id}{SUFFIX}{NEW}"
+        store = self._remote or self._here
+        place = store.place(artifact_id)
+        self._rows.announce(artifact_id, place, now + timedelta(seconds=KEEPING_SECONDS_MAX))
         try:
             written = self._parquet.write(columns, rows, file, SAMPLE_ROWS_MAX)
             _check(chart, written.columns)
             size, sha256 = _measured(file)
-            place = (self._remote or self._here).put(artifact_id, file)
+            store.put(place, file)
         except OSError as error:
             raise ArtifactError(
                 f"cannot keep {artifact_id}: {error.strerror}.", "See that there is disk space."
             ) from None
         finally:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
         artifact = Artifact(
             artifact_id=artifact_id, created_at=now, customer=customer, org_id=org_id, kind=kind,
             title=" ".join(title.split())[:TITLE_CHARACTERS_MAX], row_count=written.row_count,
@@ -221,25 +231,17 @@ class Artifacts:
         return artifact
 
     def sweep(self) -> int:
-        """Deletes content that is due and files that no row tells of. How many; what cannot be reached stays due."""
-        done = []
-        for artifact_id, place in self._rows.due():
-            if self._try(place):
-                done.append(artifact_id)
+        """Deletes content that is due. How much; what cannot be reached stays due."""
+        done = [
+            artifact_id for artifact_id, place in self._rows.due(self._clock.now()) if self._gone(artifact_id, place)
+        ]
         if done:
             self._rows.done(done)
-        return len(done) + sum(self._try(place) for place in self._orphans())
+        return len(done)
 
-    def _orphans(self) -> list[Place]:
-        old = [
-            (id_, place) for store in filter(None, (self._here, self._remote))
-            for id_, place, age in store.each() if age > ORPHAN_SECONDS
-        ]  # fmt: skip
-        known = self._rows.known([id_ for id_, _ in old]) if old else set()
-        return [place for id_, place in old if id_ not in known or place.key.endswith(".new")]
-
-    def _try(self, place: Place) -> bool:
+    def _gone(self, artifact_id: str, place: Place) -> bool:
         try:
+            self._here.delete(Place("", None, f"{artifact_id}{SUFFIX}{NEW}"))
             self._store(place).delete(place)
             return True
         except ArtifactError:

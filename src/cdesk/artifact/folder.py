@@ -1,15 +1,12 @@
 """Content in this home's own folder: one file for each artifact.
 
-    art_….parquet.new ──write, sync──▶ ──rename──▶ art_….parquet ──sync of the folder──▶ only now a row tells of it
-
-A file without a row was never told of, or is not any more: it is deleted.
+art_….parquet.new ──write, sync──▶ ──rename──▶ art_….parquet ──sync of the folder──▶ only now a row tells of it
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,20 +16,18 @@ from cdesk.errors import ArtifactError, ContentMissing
 
 
 class FolderStore:
-    """`now`: Unix seconds"""
-
-    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._now = now
 
-    def put(self, artifact_id: str, file: Path) -> Place:
-        target = self._folder / f"{artifact_id}{SUFFIX}"
-        with translated(f"keep {target.name}"):
+    def place(self, artifact_id: str) -> Place:
+        return Place(f"file:{artifact_id}{SUFFIX}", None, f"{artifact_id}{SUFFIX}")
+
+    def put(self, place: Place, file: Path) -> None:
+        with translated(f"keep {place.key}"):
             file.chmod(0o600)
             _sync(file, os.O_RDONLY)
-            file.replace(target)
+            file.replace(self._folder / place.key)
             _sync(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        return Place(f"file:{target.name}", None, target.name)
 
     def file(self, place: Place, sha256: str) -> Path:
         path = self._folder / place.key
@@ -48,15 +43,6 @@ class FolderStore:
     def delete(self, place: Place) -> None:
         with translated(f"delete {place.key}"):
             (self._folder / place.key).unlink(missing_ok=True)
-
-    def each(self) -> Iterator[tuple[str, Place, float]]:
-        with translated("look into the folder of artifacts"):
-            for path in sorted(self._folder.glob(f"*{SUFFIX}*")):
-                try:
-                    age = self._now() - path.stat().st_mtime
-                except FileNotFoundError:
-                    continue
-                yield path.name.partition(".")[0], Place(f"file:{path.name}", None, path.name), age
 
     def signed(self, place: Place, method: str, seconds: int) -> str | None:
         return None

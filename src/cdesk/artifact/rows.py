@@ -45,6 +45,11 @@ SELECT artifact_id, s3_url, s3_bucket, s3_key, ? FROM ARTIFACTS AS a WHERE {_MAY
 _DELETE = f"DELETE FROM ARTIFACTS AS a WHERE {_MAY_GO}"
 
 
+_ANNOUNCE = "INSERT INTO ARTIFACT_CONTENT_DUE (artifact_id, s3_url, s3_bucket, s3_key, due_at) VALUES (?, ?, ?, ?, ?)"
+_WHAT_IS_DUE = "SELECT artifact_id, s3_url, s3_bucket, s3_key FROM ARTIFACT_CONTENT_DUE WHERE due_at <= ?"
+_DONE = "DELETE FROM ARTIFACT_CONTENT_DUE WHERE artifact_id IN (SELECT unnest(?::VARCHAR[]))"
+
+
 class Answer(Protocol):
     @property
     def rows(self) -> list[tuple[Any, ...]]: ...
@@ -73,8 +78,12 @@ class Rows:
         found = self._tables.query(_WHOLE, [artifact_id]).rows
         return _whole(found[0]) if found else None
 
+    def announce(self, artifact_id: str, place: Place, due: datetime) -> None:
+        """Content that is about to be written: it goes at `due`, unless its row comes."""
+        self._tables.write([(_ANNOUNCE, [artifact_id, place.url, place.bucket, place.key, _naive(due)])])
+
     def put(self, artifact: Artifact) -> None:
-        self._tables.write([(_PUT, _values(artifact))])
+        self._tables.write([(_PUT, _values(artifact)), (_DONE, [[artifact.artifact_id]])])
 
     def accessed(self, counts: Sequence[tuple[str, int, datetime]]) -> None:
         """By artifact: how often more, and when last."""
@@ -94,21 +103,14 @@ class Rows:
         """False for one that is pinned, held or not there: then nothing changed. Its content is due from then on."""
         return self._tables.write([(_DUE, [_naive(at), artifact_id]), (_DELETE, [artifact_id])])[1] > 0
 
-    def due(self) -> list[tuple[str, Place]]:
-        """Content whose artifact is gone."""
-        rows = self._tables.query("SELECT artifact_id, s3_url, s3_bucket, s3_key FROM ARTIFACT_CONTENT_DUE").rows
+    def due(self, at: datetime) -> list[tuple[str, Place]]:
+        """Content whose artifact is gone, or never came."""
+        rows = self._tables.query(_WHAT_IS_DUE, [_naive(at)]).rows
         return [(row[0], _place(*row[1:])) for row in rows]
 
     def done(self, artifact_ids: Sequence[str]) -> None:
         """Their content is gone, too."""
-        sql = "DELETE FROM ARTIFACT_CONTENT_DUE WHERE artifact_id IN (SELECT unnest(?::VARCHAR[]))"
-        self._tables.write([(sql, [list(artifact_ids)])])
-
-    def known(self, artifact_ids: Sequence[str]) -> set[str]:
-        """Those of them that have a row, or content that is due."""
-        sql = """SELECT id FROM (SELECT unnest(?::VARCHAR[]) AS id) WHERE id IN (
-                 SELECT artifact_id FROM ARTIFACTS UNION ALL SELECT artifact_id FROM ARTIFACT_CONTENT_DUE)"""
-        return {row[0] for row in self._tables.query(sql, [list(artifact_ids)]).rows}
+        self._tables.write([(_DONE, [list(artifact_ids)])])
 
 
 class _Said(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,6 +1,6 @@
 """Content in a bucket of S3, or of a server that speaks its protocol.
 
-    [artifacts] url = "s3://bucket/prefix"     objects: prefix/<this home>/art_….parquet
+    [artifacts] url = "s3://bucket/prefix"     objects: prefix/art_….parquet
 
 Read it is from a copy in the home's folder, checked against its SHA-256 and kept while there is room for copies. The
 credentials are read, where the settings say, when the store is opened; nothing of them is written anywhere. A download
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -32,31 +32,25 @@ TIMEOUT = "30s"
 
 
 class S3Store:
-    """`home`: names this home within the bucket · `copies`: the folder for copies that are read"""
+    """`copies`: the folder for copies that are read"""
 
-    def __init__(
-        self,
-        settings: ArtifactSettings,
-        home: str,
-        copies: Path,
-        environment: Mapping[str, str] = os.environ,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, settings: ArtifactSettings, copies: Path, environment: Mapping[str, str] = os.environ) -> None:
         assert settings.url is not None
         self._bucket_name, _, prefix = settings.url.removeprefix("s3://").strip("/").partition("/")
-        self._prefix = f"{prefix}/{home}/" if prefix else f"{home}/"
+        self._prefix = f"{prefix}/" if prefix else ""
         self._copies = copies
-        self._now = now
         self._bucket = _opened(settings, self._bucket_name, environment)
 
-    def put(self, artifact_id: str, file: Path) -> Place:
+    def place(self, artifact_id: str) -> Place:
+        key = f"{self._prefix}{artifact_id}{SUFFIX}"
+        return Place(f"s3://{self._bucket_name}/{key}", self._bucket_name, key)
+
+    def put(self, place: Place, file: Path) -> None:
         import obstore
 
-        key = f"{self._prefix}{artifact_id}{SUFFIX}"
-        with self._translated(f"keep {key}"):
-            obstore.put(self._bucket, key, file, attributes={"Content-Type": "application/vnd.apache.parquet"})
+        with self._translated(f"keep {place.key}"):
+            obstore.put(self._bucket, place.key, file, attributes={"Content-Type": "application/vnd.apache.parquet"})
         file.unlink(missing_ok=True)
-        return Place(f"s3://{self._bucket_name}/{key}", self._bucket_name, key)
 
     def file(self, place: Place, sha256: str) -> Path:
         self._check(place)
@@ -95,17 +89,6 @@ class S3Store:
                 obstore.delete(self._bucket, place.key)
         except ContentMissing:
             pass
-
-    def each(self) -> Iterator[tuple[str, Place, float]]:
-        import obstore
-
-        with self._translated("look into the bucket"):
-            for found in obstore.list(self._bucket, prefix=self._prefix.rstrip("/")):
-                for one in found:
-                    key = str(one["path"])
-                    place = Place(f"s3://{self._bucket_name}/{key}", self._bucket_name, key)
-                    age = (self._now() - one["last_modified"]).total_seconds()
-                    yield key.rpartition("/")[2].partition(".")[0], place, age
 
     def signed(self, place: Place, method: str, seconds: int) -> str | None:
         import obstore

@@ -27,8 +27,6 @@ class Seal:
     def __init__(self, key: bytes) -> None:
         self._cursors = hmac.digest(key, b"cdesk artifact cursors 1", "sha256")
         self._links = hmac.digest(key, b"cdesk artifact links 1", "sha256")
-        self.home = hmac.digest(key, b"cdesk artifact store 1", "sha256").hex()[:12]
-        """Names this home where several share a store."""
 
     def cursor(self, artifact_id: str, offset: int) -> str:
         said = msgspec.json.encode([artifact_id, offset])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,11 @@ SUFFIX = ".parquet"
 class Store(Protocol):
     """All raise ArtifactError."""
 
-    def put(self, artifact_id: str, file: Path) -> Place:
+    def place(self, artifact_id: str) -> Place:
+        """Where its content will be."""
+        ...
+
+    def put(self, place: Place, file: Path) -> None:
         """The whole file, durably there when it returns; `file` is gone then."""
         ...
 
@@ -26,10 +29,6 @@ class Store(Protocol):
 
     def delete(self, place: Place) -> None:
         """Does nothing when it is gone."""
-        ...
-
-    def each(self) -> Iterator[tuple[str, Place, float]]:
-        """What is there of this home: artifact, place, seconds since it was written."""
         ...
 
     def signed(self, place: Place, method: str, seconds: int) -> str | None:

@@ -209,9 +209,9 @@ def _list(asked: _Asked, given: argparse.Namespace) -> int:
         print("No artifacts are kept." if not given.query else "No artifact answers this question.")
     else:
         show.table(
-            "", ["id", "title", "rows", "size", "made", "until"],
-            [[one["artifact_id"], one["title"], show.number(one["row_count"]), show.size(one["bytes"]),
-              _time(one["created_at"]), _until(one)] for one in found], right=(2, 3), whole=(0, 4, 5),
+            "", ["id", "title", "rows", "size", "until"],
+            [[one["artifact_id"], one["title"], show.number(one["row_count"]), show.size(one["bytes"]), _until(one)]
+             for one in found], right=(2, 3), whole=(0, 4),
         )  # fmt: skip
     return 0
 

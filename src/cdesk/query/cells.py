@@ -35,7 +35,7 @@ def cell(value: Any) -> JSON:
         case float():
             return value if value == value and abs(value) != float("inf") else str(value)
         case Decimal():
-            return cell(float(value)) if value % 1 else cell(int(value))
+            return cell(int(value)) if value == value.to_integral_value() else cell(float(value))
         case datetime():
             return value.isoformat() if value.tzinfo else f"{value.isoformat()}Z"
         case date() | time():

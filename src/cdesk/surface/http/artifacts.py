@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import IO, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -194,6 +195,18 @@ def shown(app: App, artifact: Artifact) -> ArtifactShown:
     """The artifact, and whether its content is there."""
     fields = {name: getattr(artifact, name) for name in Artifact.__struct_fields__}
     return ArtifactShown(**fields, has_content=app.artifacts.is_here(artifact))
+
+
+def of_artifact(app: App, path: str) -> ArtifactShown | Page:
+    """What `GET` of one artifact, or of its rows, answers; for who asks within the service."""
+    at = urlsplit(path)
+    artifact_id, _, what = unquote(at.path.removeprefix(f"{PATH}/")).partition("/")
+    asked = dict(parse_qsl(at.query))
+    if what == "rows":
+        return app.artifacts.page(
+            artifact_id, asked.get("cursor"), _number("limit", asked.get("limit", str(PAGE_ROWS)))
+        )
+    return shown(app, app.artifacts.get(artifact_id))
 
 
 def made(app: App, asked: MakeRequest) -> Artifact:
