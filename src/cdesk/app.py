@@ -64,8 +64,10 @@ if TYPE_CHECKING:
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
     from cdesk.insight.follow import ContextFollower
+    from cdesk.query.template import Template
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
+    from cdesk.warehouse.warehouse import Answer
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -329,8 +331,8 @@ class App(Producer):
         """Answers questions, each once."""
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: self.person.customer, tell=self._tell_asked,
-            clock=self.clock,
+            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_whole,
+            tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
     @cached_property
@@ -348,6 +350,11 @@ class App(Producer):
             raise UsageError(f"{citation[:60]} is no answer with cells that is still kept.", "Ask the question again.")
         template = self.questions.template(recorded.question)
         return with_cell(found, behind(self.warehouse, template, recorded, row, column, self.query_id()))
+
+    def _keep_whole(self, template: Template, answer: Answer, query_id: str) -> str:
+        from cdesk.query.keep import whole
+
+        return whole(self.artifacts, template, answer, self.person).artifact_id
 
     def keep_answer(self, query_id: str) -> Artifact:
         """A recorded answer as an artifact, the same one whenever it is asked for. Raises UsageError, ArtifactError."""

@@ -10,6 +10,7 @@
     │   ├── WarehouseBusy     another process owns the database file; try again later
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
     │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
+    │       └── OverCap       it would read more than it may
     ├── ArtifactError         content of an artifact cannot be kept or given
     │   └── ContentMissing    its row is there, its content is not
     ├── ContextError          the context cache cannot be written now; try again later
@@ -73,6 +74,16 @@ class WarehouseUnready(WarehouseError):
 
 class QueryRefused(WarehouseError):
     exit_code = 2
+
+
+class OverCap(QueryRefused):
+    """bytes, rows: what it was expected to read · cap: bytes it may"""
+
+    def __init__(self, what: str, *, bytes: int, rows: int, cap: int) -> None:
+        super().__init__(
+            f"{what} would read about {bytes:,} bytes, its cap is {cap:,}.", "Ask for fewer days, or for a sample."
+        )
+        self.bytes, self.rows, self.cap = bytes, rows, cap
 
 
 class ArtifactError(CdeskError):

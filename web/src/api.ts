@@ -329,7 +329,7 @@ export interface ToldPage {
 export interface Source {
   explanation: {
     citation: string;
-    is_a: "activity" | "insight" | "query";
+    is_a: "activity" | "insight" | "query" | "artifact";
     said: Record<string, Value>;
     comes_from: string[];
     cell: { row: number; column: string; value: Value; says: Record<string, Value>; activities: string[] } | null;

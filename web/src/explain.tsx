@@ -15,7 +15,7 @@ const ACTIVITIES_SHOWN = 50;
 const ACTIVITIES_MAX = 1_000;
 const TITLES: Record<string, string> = { activity: "An activity", atom: "An insight", cdesk: "An answer" };
 
-/** An activity of a session is shown where it happened. */
+/** An activity of a session is shown where it happened, an artifact on its own page. */
 export function ExplainPage() {
   const { query } = useAddress();
   const citation = (query.get("cite") ?? "").trim();
@@ -51,9 +51,11 @@ function Explained({ citation, row, column }: { citation: string; row: string | 
   const activity = text(said?.activity_id);
   const title = found?.insight?.insight.statement ?? (text(said?.question)?.replaceAll("_", " ") || TITLES[citation.split(":", 1)[0]!]) ?? "Source";
   useTitle(title);
+  const artifact = found?.explanation.is_a === "artifact" ? text(said?.artifact_id) : null;
+  const elsewhere = session ? `${sessionAddress(session)}#${activity ?? ""}` : artifact && artifactAddress(artifact);
   useEffect(() => {
-    if (session) go(`${sessionAddress(session)}#${activity ?? ""}`, true);
-  }, [session, activity]);
+    if (elsewhere) go(elsewhere, true);
+  }, [elsewhere]);
   return (
     <>
       <div className="session-head">
@@ -65,8 +67,8 @@ function Explained({ citation, row, column }: { citation: string; row: string | 
         <h1 tabIndex={-1} className="sentence">{title}</h1>
       </div>
       {asked.error && !asked.error.isLocked && <Trouble error={asked.error} again={asked.again} />}
-      {(!found || session) && !asked.error && <Waiting />}
-      {found && !session && (found.insight ? <InsightSource found={found.insight} again={asked.again} /> : found.explanation.is_a === "query" ? <Query found={found} /> : <Recorded found={found} />)}
+      {(!found || elsewhere) && !asked.error && <Waiting />}
+      {found && !elsewhere && (found.insight ? <InsightSource found={found.insight} again={asked.again} /> : found.explanation.is_a === "query" ? <Query found={found} /> : <Recorded found={found} />)}
     </>
   );
 }

@@ -26,7 +26,7 @@ import msgspec
 
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.errors import CdeskError, QueryRefused
+from cdesk.errors import CdeskError, OverCap
 from cdesk.query.cells import cell, rows_json
 from cdesk.query.provenance import TAG, DataVersion, DataVersions, query_id, question_key
 from cdesk.query.questions import Questions
@@ -256,7 +256,7 @@ class Asker:
             query_id=wanted.id, question_key=wanted.key, question=template.name, question_version=template.version,
             checksum=template.checksum, parameters=wanted.values, bound=list(bound.items()), role=asked.role,
             asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=wanted.version.text,
-            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=_columns(template, answer),
+            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=columns_of(template, answer),
             answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]), row_count=len(answer.rows), estimate=estimate,
             sample=None, artifact_id=artifact,
         )  # fmt: skip
@@ -265,16 +265,13 @@ class Asker:
         return answered(recorded, is_recorded=False, is_current=True)
 
     def _estimate(self, template: Template, sql: str, given: Sequence[Any]) -> Estimated | None:
-        """Raises QueryRefused over the cap."""
+        """Raises OverCap."""
         if self._estimator is None:
             return None
         found = self._estimator.estimate(sql, given)
         estimate = Estimated(int(found.bytes), int(found.rows))
         if estimate.bytes > template.byte_cap:
-            raise QueryRefused(
-                f"{template.name} would read about {estimate.bytes:,} bytes, its cap is {template.byte_cap:,}.",
-                "Ask for fewer days.",
-            )
+            raise OverCap(template.name, bytes=estimate.bytes, rows=estimate.rows, cap=template.byte_cap)
         return estimate
 
     def _note(self, wanted: _Wanted, text: str, estimate: Estimated | None) -> None:
@@ -324,7 +321,7 @@ def engine(name: str, value: JSON) -> Any:
     return datetime.fromisoformat(str(value)) if name in ("since", "now") else value
 
 
-def _columns(template: Template, answer: Answer) -> list[AnswerColumn]:
+def columns_of(template: Template, answer: Answer) -> list[AnswerColumn]:
     declared = {each.name: each for each in template.columns}
     return [
         AnswerColumn(name, declared[name].type if name in declared else "any", declared[name].unit if name in declared else None)

@@ -104,7 +104,10 @@ def routes(app: App, port: int) -> list[Route]:
         Route(f"{one}/hold", _answering(desk.release), methods=["DELETE"]),
         Route(f"{PATH}/of/{{query_id}}", _answering(desk.keep), methods=["POST"]),
     ]
-    return [*found, *(_at_page(route) for route in found if any((each, route.path) in AT_PAGE for each in route.methods or ()))]
+    return [
+        *found,
+        *(_at_page(route) for route in found if any((each, route.path) in AT_PAGE for each in route.methods or ())),
+    ]
 
 
 def at_page(path: str) -> str:

@@ -29,7 +29,7 @@ from cdesk.activity.pricing import PriceBook, PriceBookError
 from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
-from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
+from cdesk.errors import CdeskError, OverCap, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
 from cdesk.surface.http import (
     artifacts,
@@ -266,6 +266,10 @@ async def _health(request: Request) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, CdeskError)
     status = 400 if error.exit_code == 2 else 503 if error.retryable or isinstance(error, QueueError) else 500
+    if isinstance(error, OverCap):
+        return _json(
+            {"error": str(error), "estimate": {"bytes": error.bytes, "rows": error.rows}, "cap": error.cap}, status
+        )
     return _error(507 if isinstance(error, QueueFull) else status, str(error))
 
 
