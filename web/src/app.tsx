@@ -98,8 +98,13 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
 
 function Tab({ href, path, children }: { href: string; path: string; children: ReactNode }) {
   const isHere = href === "/" ? path === "/" : path.startsWith(href);
+  const place = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    if (isHere) place.current?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [isHere]);
   return (
     <Link href={href} className="tab" aria-current={isHere ? "page" : undefined}>
+      <span ref={place} />
       {children}
     </Link>
   );

@@ -92,32 +92,38 @@ export function QuestionPage({ name }: { name: string }) {
 
 type Given = Record<string, Value>;
 
+/** One time of asking. address: what it was asked with; with other values it is a new question. */
 interface Turn {
+  address: string;
   number: number;
   isFresh: boolean;
   overCap: "refuse" | "sample";
 }
 
 function Asking({ question }: { question: Question }) {
-  const { query } = useAddress();
-  const address = query.toString();
-  const given = useMemo(() => given_(question.parameters, new URLSearchParams(address)), [question, address]);
-  const [turn, setTurn] = useState<Turn>({ number: 0, isFresh: false, overCap: "refuse" });
+  const address = useAddress().query.toString();
+  const given = useMemo(() => givenIn(new URLSearchParams(address), question.parameters), [question, address]);
+  const [last, setLast] = useState<Turn>({ address, number: 0, isFresh: false, overCap: "refuse" });
+  const turn = useMemo<Turn>(() => (last.address === address ? last : { address, number: 0, isFresh: false, overCap: "refuse" }), [last, address]);
   const canAsk = question.state !== "blocked" && question.parameters.every((one) => one.is_optional || one.default !== null || one.name in given);
-  const asked = useAsked(question.name, given, turn, canAsk);
-  const next = (isFresh: boolean, overCap: Turn["overCap"] = "refuse"): void => setTurn((known) => ({ number: known.number + 1, isFresh, overCap }));
+  const { answer, error, isLoading } = useAsked(question.name, given, turn, canAsk);
+  const [form, setForm] = useState({ address, number: 0 });
+  if (form.address !== address) setForm({ address, number: form.number + 1 });
+  const again = (isFresh: boolean, overCap: Turn["overCap"] = "refuse"): void => setLast({ address, number: turn.number + 1, isFresh, overCap });
   function ask(wanted: Given): void {
     const to = questionAddress(question.name, wanted);
-    next(false);
-    if (to !== location.pathname + location.search) go(to);
+    if (to === location.pathname + location.search) return again(false);
+    setForm({ address: to.split("?")[1] ?? "", number: form.number });
+    go(to);
   }
   return (
     <>
-      <Form key={address} question={question} given={given} isBusy={asked.isLoading} onAsk={ask} />
-      {asked.error && !asked.error.isLocked && <Refused error={asked.error} question={question} onSample={() => next(false, "sample")} again={() => next(false)} />}
-      {asked.isLoading && !asked.answer && <Waiting />}
+      <Form key={form.number} question={question} given={given} isBusy={isLoading} onAsk={ask} />
+      <p className="unseen" role="status">{isLoading ? "Asking" : answer && !error ? `Answered: ${plural(answer.row_count, "row")}` : ""}</p>
+      {error && !error.isLocked && <Refused error={error} question={question} onSample={() => again(false, "sample")} again={() => again(false)} />}
+      {isLoading && !answer && <Waiting />}
       {!canAsk && question.state !== "blocked" && <p className="quiet-note">Say what it needs to know, then ask.</p>}
-      {asked.answer && !asked.error && <Answer key={asked.answer.query_id} answer={asked.answer} question={question} isStale={asked.isLoading} onFresh={() => next(true)} />}
+      {answer && !error && <Answer key={answer.query_id} answer={answer} question={question} isStale={isLoading} onFresh={() => again(true)} />}
     </>
   );
 }
@@ -151,7 +157,7 @@ function useAsked(name: string, given: Given, turn: Turn, canAsk: boolean): { an
 // -- what it takes -------------------------------------------------------------------------------------------------
 
 /** The parameters that an address names. */
-function given_(parameters: Parameter[], query: URLSearchParams): Given {
+function givenIn(query: URLSearchParams, parameters: Parameter[]): Given {
   return Object.fromEntries(parameters.filter((one) => query.has(one.name)).map((one) => [one.name, valueOf(one, query.getAll(one.name))]));
 }
 
@@ -269,12 +275,12 @@ function Answer({ answer, question, isStale, onFresh }: { answer: Answered; ques
     [answer, question],
   );
   const behind = (row: number, column: string): string => `${explainAddress(answer.link)}&row=${row}&column=${encodeURIComponent(column)}`;
-  const rows = answer.row_count ?? answer.rows.length;
+  const rows = answer.row_count;
   const standing = answer.is_recorded ? `recorded ${ago(answer.asked_at, now)}` : `asked ${ago(answer.asked_at, now)}`;
   return (
     <div className="columns answer-columns" data-stale={isStale || undefined}>
       <div className="column">
-        <Part id="answer" title="Answer" standing={{ tone: answer.sample ? "busy" : answer.is_current === false ? "idle" : "ok", text: `${plural(rows, "row")}, ${standing}` }}
+        <Part id="answer" title="Answer" standing={{ tone: answer.sample ? "busy" : !answer.is_current ? "idle" : "ok", text: `${plural(rows, "row")}, ${standing}` }}
           side={
             <>
               {sketch && <Segmented label="Shown as" value={as} onChange={setAs} choices={[["chart", "Chart"], ["table", "Table"]]} />}
@@ -319,7 +325,7 @@ export function SqlPart({ sql }: { sql: string }) {
 function Origin({ answer, question }: { answer: Answered; question: Question }) {
   const now = useNow();
   return (
-    <Part id="origin" title="Where it comes from" standing={{ tone: answer.is_current === false ? "busy" : "ok", text: answer.is_current === false ? "newer data has come" : "as the data is" }}>
+    <Part id="origin" title="Where it comes from" standing={{ tone: !answer.is_current ? "busy" : "ok", text: !answer.is_current ? "newer data has come" : "as the data is" }}>
       <div className="part-body">
         <dl className="pairs-list left">
           <dt>Data as of</dt>
