@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,9 @@ def test_a_signed_link_is_good_for_one_thing(remote: House) -> None:
     assert httpx.get(url).status_code == 200
 
 
-def test_the_service_links_to_the_bucket(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_links_to_the_bucket(
+    bucket: Bucket, tmp_path: Path, deployed: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Parquet is linked to where it is; other formats are made here, and need no copy in the bucket."""
     from cdesk import app as assembly
 
@@ -137,6 +139,7 @@ def test_the_service_links_to_the_bucket(bucket: Bucket, tmp_path: Path, monkeyp
         real(self, home, settings, {**environment, **ENVIRONMENT}, **more)
 
     monkeypatch.setattr(assembly.App, "__init__", with_credentials)
+    deployed(tmp_path / "warehouse")
     with serve(tmp_path, settings=settings) as served:
         id_ = served.client.post("/v1/artifacts", json={"sql": "SELECT 7 AS seven"}).json()["artifact_id"]
         link = served.client.post(f"/v1/artifacts/{id_}/link", json={"format": "parquet"}).json()["url"]

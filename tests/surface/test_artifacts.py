@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ def hand() -> Hand:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, hand: Hand) -> Iterator[Served]:
-    with serve(tmp_path_factory.mktemp("artifacts"), hand.clock) as found:
+def served(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path], hand: Hand) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("artifacts")
+    deployed(home / "warehouse")
+    with serve(home, hand.clock) as found:
         yield found
 
 
