@@ -11,7 +11,8 @@
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
     │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
     ├── ArtifactError         content of an artifact cannot be kept or given
-    │   └── ContentMissing    its row is there, its content is not
+    │   ├── ContentMissing    its row is there, its content is not
+    │   └── BucketAway        the bucket cannot be reached, or refuses; try again later
     ├── ContextError          the context cache cannot be written now; try again later
     └── ServiceError          the running service could not be reached or said no
 
@@ -81,6 +82,10 @@ class ArtifactError(CdeskError):
 
 class ContentMissing(ArtifactError):
     pass
+
+
+class BucketAway(ArtifactError):
+    retryable = True
 
 
 class ContextError(CdeskError):

@@ -16,7 +16,7 @@ from tests.surface.page_service import serve
 from cdesk.artifact.s3 import S3Store
 from cdesk.artifact.seal import LINK_SECONDS
 from cdesk.config import ArtifactSettings, PersonSettings, Settings
-from cdesk.errors import ArtifactError, ConfigError, ContentMissing
+from cdesk.errors import ArtifactError, BucketAway, ConfigError, ContentMissing
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 ENVIRONMENT = {"KEY": "test", "SECRET": "test"}
@@ -155,7 +155,7 @@ def test_a_server_that_refuses_is_said_in_one_line(bucket: Bucket, tmp_path: Pat
     store = S3Store(settings, tmp_path, {"KEY": "AKIA-mine", "SECRET": "s3cr3t-mine"})
     file = tmp_path / "file"
     file.write_bytes(b"x")
-    with pytest.raises(ArtifactError) as refused:
+    with pytest.raises(BucketAway) as refused:
         store.put(store.place("art_1a2225642db_00000001"), file)
     assert "bucket nobodys said" in str(refused.value) and "mine" not in str(refused.value)
     assert "\n" not in str(refused.value)
