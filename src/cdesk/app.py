@@ -481,7 +481,24 @@ class App(Producer):
             observe.event("warning", "artifacts_not_swept", error=str(error))
             return
         if deleted:
-            observe.event("info", "artifacts_swept", files=deleted)
+            self._tell_swept(deleted)
+
+    def _tell_swept(self, deleted: int) -> None:
+        """As an activity: what is deleted is on record."""
+        who, at = self.person, self.clock.now()
+        told = Activity(
+            activity_id=activity_id("system", "artifacts_cleaned", at.isoformat()), ts=at, activity="artifacts_cleaned",
+            customer=who.customer, org_id=who.org_id, anonymous_customer_id=who.anonymous_customer_id, source="cdesk",
+            feature_json={
+                "event_type": "artifacts_cleaned", "severity": "info", "metrics": {"artifacts": deleted},
+                "message": f"{deleted} artifacts past their time were deleted", "action_taken": "their content is gone",
+            },
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "sweeping_untold", artifacts=deleted, error=str(error))
 
     def _after_task(self, run: Run) -> None:
         if run.name == "clean_artifacts" and run.error is None:

@@ -12,7 +12,8 @@
     │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
     │       └── OverCap       it would read more than it may
     ├── ArtifactError         content of an artifact cannot be kept or given
-    │   └── ContentMissing    its row is there, its content is not
+    │   ├── ContentMissing    its row is there, its content is not
+    │   └── BucketAway        the bucket cannot be reached, or refuses; try again later
     ├── ContextError          the context cache cannot be written now; try again later
     └── ServiceError          the running service could not be reached or said no
 
@@ -92,6 +93,10 @@ class ArtifactError(CdeskError):
 
 class ContentMissing(ArtifactError):
     pass
+
+
+class BucketAway(ArtifactError):
+    retryable = True
 
 
 class ContextError(CdeskError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.surface.page_service import serve
 from cdesk.artifact.s3 import S3Store
 from cdesk.artifact.seal import LINK_SECONDS
 from cdesk.config import ArtifactSettings, PersonSettings, Settings
-from cdesk.errors import ArtifactError, ConfigError, ContentMissing
+from cdesk.errors import ArtifactError, BucketAway, ConfigError, ContentMissing
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 ENVIRONMENT = {"KEY": "test", "SECRET": "test"}
@@ -126,7 +126,9 @@ def test_a_signed_link_is_good_for_one_thing(remote: House) -> None:
     assert httpx.get(url).status_code == 200
 
 
-def test_the_service_links_to_the_bucket(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_links_to_the_bucket(
+    bucket: Bucket, tmp_path: Path, deployed: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Parquet is linked to where it is; other formats are made here, and need no copy in the bucket."""
     from cdesk import app as assembly
 
@@ -137,6 +139,7 @@ def test_the_service_links_to_the_bucket(bucket: Bucket, tmp_path: Path, monkeyp
         real(self, home, settings, {**environment, **ENVIRONMENT}, **more)
 
     monkeypatch.setattr(assembly.App, "__init__", with_credentials)
+    deployed(tmp_path / "warehouse")
     with serve(tmp_path, settings=settings) as served:
         id_ = served.client.post("/v1/artifacts", json={"sql": "SELECT 7 AS seven"}).json()["artifact_id"]
         link = served.client.post(f"/v1/artifacts/{id_}/link", json={"format": "parquet"}).json()["url"]
@@ -152,7 +155,7 @@ def test_a_server_that_refuses_is_said_in_one_line(bucket: Bucket, tmp_path: Pat
     store = S3Store(settings, tmp_path, {"KEY": "AKIA-mine", "SECRET": "s3cr3t-mine"})
     file = tmp_path / "file"
     file.write_bytes(b"x")
-    with pytest.raises(ArtifactError) as refused:
+    with pytest.raises(BucketAway) as refused:
         store.put(store.place("art_1a2225642db_00000001"), file)
     assert "bucket nobodys said" in str(refused.value) and "mine" not in str(refused.value)
     assert "\n" not in str(refused.value)

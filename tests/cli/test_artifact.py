@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,9 +39,14 @@ class Person:
 
 @pytest.fixture(params=["service", "files"])
 def person(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    deployed: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Person]:
     """Somebody at a terminal of that home, while the service runs, and while it does not."""
+    deployed(tmp_path / "home" / "warehouse")
     monkeypatch.setenv("CDESK_HOME", str(tmp_path / "home"))
     if request.param == "files":
         yield Person(capsys, None)
@@ -90,24 +95,14 @@ def test_a_link_needs_the_service(person: Person) -> None:
     assert httpx.get(out.strip()).text == "one\r\n1\r\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+def test_what_is_wrong_is_one_line(person: Person) -> None:
+    for words, said in (
         (("show", "art_nobody"), "no artifact 'art_nobody'"), (("rm", "x"), "no artifact 'x'"),
         (("make", "--sql", "DROP TABLE ARTIFACTS"), "SELECT"), (("rows", "x", "--limit", "0"), "limit"),
         (("get", "x", "--output", "/nowhere/at/all"), "cannot write"), (("hold", "x", "--reason", " "), "reason"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: tuple[str, ...],
-    said: str,
-) -> None:
-    monkeypatch.setenv("CDESK_HOME", str(tmp_path / "home"))
-    code, _, error = Person(capsys, None).types(*words)
-    assert code == 2 and said in error and error.count("\n") == 1, error
+    ):  # fmt: skip
+        code, _, error = person.types(*words)
+        assert code == 2 and said in error and error.count("\n") == 1, error
 
 
 def test_explain_leads_to_the_artifact_and_back(person: Person) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ COLUMNS = [Column("name", "VARCHAR"), Column("price", "DECIMAL(9,2)", unit="USD"
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBWarehouse]:
-    opened = DuckDBWarehouse(tmp_path_factory.mktemp("warehouse"))
+def warehouse(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path]) -> Iterator[DuckDBWarehouse]:
+    opened = DuckDBWarehouse(deployed(tmp_path_factory.mktemp("warehouse")))
     yield opened
     opened.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ def hand() -> Hand:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, hand: Hand) -> Iterator[Served]:
-    with serve(tmp_path_factory.mktemp("artifacts"), hand.clock) as found:
+def served(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path], hand: Hand) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("artifacts")
+    deployed(home / "warehouse")
+    with serve(home, hand.clock) as found:
         yield found
 
 
@@ -259,3 +261,24 @@ def test_claude_pages_through_it_within_its_budget(served: Served, id_: str) -> 
             break
         arguments["cursor"] = given["cursor"]
     assert rows == [[n, f"row {n}"] for n in range(25)]
+
+
+def test_what_expired_goes_by_night_and_that_is_on_record(served: Served, id_: str, hand: Hand) -> None:
+    """The task of the service deletes row and file, and tells it as an activity; what is pinned stays."""
+    pinned = served.client.post("/v1/artifacts", json={"sql": SQL}).json()["artifact_id"]
+    served.client.post(f"/v1/artifacts/{pinned}/pin")
+    began = hand.at
+    try:
+        hand.at = began + timedelta(days=91)
+        assert served.client.post("/v1/tasks/clean_artifacts/run", json={}).json()["error"] is None
+    finally:
+        hand.at = began
+    left = [one["artifact_id"] for one in served.client.get("/v1/artifacts").json()["artifacts"]]
+    assert pinned in left and id_ not in left
+    files = {path.stem for path in served.app.home.artifacts.glob("*.parquet")}
+    assert pinned in files and id_ not in files
+    served.app.uploader.drain()
+    [told] = served.app.warehouse.query(
+        "SELECT feature_json::JSON->'$.metrics.artifacts' FROM CLAUDE_STREAM_V2 WHERE activity = 'artifacts_cleaned'"
+    ).rows
+    assert int(told[0]) >= 1

@@ -159,7 +159,7 @@ class Artifacts:
             if room < 0 and rows:
                 break
             rows.append(row)
-        self._count(artifact.artifact_id)
+        self.count_access(artifact.artifact_id)
         end = offset + len(rows)
         following = self.seal.cursor(artifact.artifact_id, end) if end < artifact.row_count else None
         return Page(artifact.artifact_id, artifact.columns, rows, offset, artifact.row_count, following)
@@ -177,8 +177,11 @@ class Artifacts:
         self._parquet.arrow(self.file(artifact), out)
 
     def count_access(self, artifact_id: str) -> None:
-        """Somebody downloaded it."""
-        self._count(artifact_id)
+        """Somebody paged through it, or downloaded it."""
+        with self._counting:
+            self._counts[artifact_id] = self._counts.get(artifact_id, 0) + 1
+        if self._clock.monotonic() - self._counted_at >= COUNTS_SECONDS:
+            self._write_counts()
 
     def is_here(self, artifact: Listed) -> bool:
         """Whether its content is where its row says."""
@@ -270,12 +273,6 @@ class Artifacts:
     def _shown(self, rows: Sequence[Sequence[Any]]) -> list[list[JSON]]:
         plain = self._plain
         return [[plain(value) for value in row] for row in rows]
-
-    def _count(self, artifact_id: str) -> None:
-        with self._counting:
-            self._counts[artifact_id] = self._counts.get(artifact_id, 0) + 1
-        if self._clock.monotonic() - self._counted_at >= COUNTS_SECONDS:
-            self._write_counts()
 
     def _write_counts(self, is_last: bool = False) -> None:
         """Who reads on would otherwise commit something for each page."""

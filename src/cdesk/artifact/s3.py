@@ -21,7 +21,7 @@ from cdesk.artifact.folder import translated
 from cdesk.artifact.model import Place
 from cdesk.artifact.store import SUFFIX
 from cdesk.config import ArtifactSettings
-from cdesk.errors import ArtifactError, ConfigError, ContentMissing
+from cdesk.errors import ArtifactError, BucketAway, ConfigError, ContentMissing
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Bucket
@@ -140,7 +140,7 @@ class S3Store:
         except Exception as error:
             if isinstance(error, ArtifactError):
                 raise
-            raise ArtifactError(
+            raise BucketAway(
                 f"cannot {what}: bucket {self._bucket_name} said {_kind(error)}.",
                 "See that it can be reached, and that the credentials of [artifacts] in config.toml are good.",
             ) from None
