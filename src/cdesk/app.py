@@ -17,7 +17,7 @@ import msgspec
 
 from cdesk import config, observe
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import Activity
+from cdesk.activity.model import JSON, Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
@@ -35,10 +35,15 @@ from cdesk.config import Home, Settings
 from cdesk.context.cache import ContextReader
 from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
-from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
+from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
+from cdesk.query.ask import Asker, Ran
+from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
+from cdesk.query.explain import Explanation, explain, with_cell
 from cdesk.query.insights import Insights
+from cdesk.query.provenance import DataVersions
+from cdesk.query.questions import Questions
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
@@ -53,13 +58,18 @@ from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
 
 if TYPE_CHECKING:
+    from cdesk.artifact.artifacts import Artifacts
+    from cdesk.artifact.model import Artifact
+    from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
     from cdesk.insight.follow import ContextFollower
+    from cdesk.query.template import Template
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
+    from cdesk.warehouse.warehouse import Answer
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -281,6 +291,26 @@ class App(Producer):
         return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
 
     @cached_property
+    def artifacts(self) -> Artifacts:
+        """Whole results, kept for who asks again. Raises ConfigError and ArtifactError."""
+        from cdesk.artifact.artifacts import Artifacts
+        from cdesk.query.cells import cell
+
+        wanted, folder, bucket = self.settings.artifacts, self.home.artifacts, None
+        if wanted.url:
+            from cdesk.artifact.s3 import S3Store
+
+            bucket = S3Store(wanted, folder / "copies", self.environment)
+        return Artifacts(folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket, clock=self.clock)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What this home's cursors and download links are known by."""
+        from cdesk.artifact.seal import Seal
+
+        return Seal(load_or_make_key(self.home.key))
+
+    @cached_property
     def contexts(self) -> ContextFollower:
         """Keeps what Claude is told up to date."""
         from cdesk.context import today
@@ -296,6 +326,49 @@ class App(Producer):
             ContextCache(self.home.context, clock=self.clock, under=self.settings.consent.digest),
             tell=lambda: today.keep(self.home.today, builder.today(names.shown(who.customer)), budget), clock=self.clock,
         )  # fmt: skip
+
+    @cached_property
+    def questions(self) -> Questions:
+        return Questions(self.warehouse, self.home.templates, clock=self.clock)
+
+    @cached_property
+    def asker(self) -> Asker:
+        """Answers questions, each once."""
+        versions = DataVersions(self.warehouse, self.warehouse.changes)
+        return Asker(
+            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_whole,
+            tell=self._tell_asked, clock=self.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def person(self) -> Person:
+        """Whose home this is."""
+        return person(self.settings.person, self.home.path)
+
+    def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
+        """What stands behind a citation; with a row, also behind that cell. Raises UsageError and QueryRefused."""
+        found = explain(self.warehouse, citation)
+        if row is None:
+            return found
+        recorded = self.asker.recorded(str(found.said.get("query_id")))
+        if recorded is None:
+            raise UsageError(f"{citation[:60]} is no answer with cells that is still kept.", "Ask the question again.")
+        template = self.questions.template(recorded.question)
+        return with_cell(found, behind(self.warehouse, template, recorded, row, column, self.query_id()))
+
+    def _keep_whole(self, template: Template, answer: Answer, query_id: str) -> str:
+        from cdesk.query.keep import whole
+
+        return whole(self.artifacts, template, answer, self.person).artifact_id
+
+    def keep_answer(self, query_id: str) -> Artifact:
+        """A recorded answer as an artifact, the same one whenever it is asked for. Raises UsageError, ArtifactError."""
+        from cdesk.query.keep import kept
+
+        recorded = self.asker.recorded(query_id)
+        if recorded is None:
+            raise UsageError(f"{query_id[:60]!r} is no answer that is still kept.", "Ask the question again.")
+        return kept(self.artifacts, recorded, self.questions.template(recorded.question), self.person)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -348,6 +421,8 @@ class App(Producer):
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
+        if self.home.artifacts.exists():
+            self._thread("artifacts", self.sweep_artifacts)
 
     @property
     def killed(self) -> Owner | None:
@@ -390,6 +465,8 @@ class App(Producer):
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
         self.completeness.close()
+        if "artifacts" in self.__dict__:
+            self.artifacts.close()
         self.warehouse.close()
         self._owner.close()
 
@@ -401,7 +478,36 @@ class App(Producer):
             while self.warehouse.compact():
                 pass
 
+    def sweep_artifacts(self) -> None:
+        """Content of artifacts that are gone, and what a crash left, goes too."""
+        try:
+            deleted = self.artifacts.sweep()
+        except (CdeskError, OSError) as error:
+            observe.event("warning", "artifacts_not_swept", error=str(error))
+            return
+        if deleted:
+            self._tell_swept(deleted)
+
+    def _tell_swept(self, deleted: int) -> None:
+        """As an activity: what is deleted is on record."""
+        who, at = self.person, self.clock.now()
+        told = Activity(
+            activity_id=activity_id("system", "artifacts_cleaned", at.isoformat()), ts=at, activity="artifacts_cleaned",
+            customer=who.customer, org_id=who.org_id, anonymous_customer_id=who.anonymous_customer_id, source="cdesk",
+            feature_json={
+                "event_type": "artifacts_cleaned", "severity": "info", "metrics": {"artifacts": deleted},
+                "message": f"{deleted} artifacts past their time were deleted", "action_taken": "their content is gone",
+            },
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "sweeping_untold", artifacts=deleted, error=str(error))
+
     def _after_task(self, run: Run) -> None:
+        if run.name == "clean_artifacts" and run.error is None:
+            self.sweep_artifacts()
         if run.rows and "contexts" in self.__dict__:
             self.contexts.wake()
 
@@ -422,6 +528,26 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("error", "incident_untold", task=incident.task, error=str(error))
+
+    def _tell_asked(self, ran: Ran) -> None:
+        """As an activity: so answers that can be traced are counted where all others are."""
+        who = self.person
+        features: dict[str, JSON] = {
+            "query_id": ran.query_id, "sql": ran.sql, "warehouse": "duckdb", "role": ran.role, "rows": ran.rows,
+            "bytes_scanned": ran.bytes, "duration_ms": round(ran.duration_ms, 3), "success": ran.error is None,
+            "error": ran.error,
+        }  # fmt: skip
+        told = Activity(
+            activity_id=activity_id("statement", ran.query_id, ran.began.isoformat()), ts=ran.began,
+            activity="sql_executed", customer=who.customer, org_id=who.org_id,
+            anonymous_customer_id=who.anonymous_customer_id, source="cdesk", link=ran.artifact_id,
+            feature_json={name: value for name, value in features.items() if value is not None},
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "asking_untold", query_id=ran.query_id, error=str(error))
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""

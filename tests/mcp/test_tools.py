@@ -34,8 +34,13 @@ USAGE: dict[str, Any] = {
 }  # fmt: skip
 ANSWERS: dict[str, Any] = {
     "/v1/search": HITS, "/v1/usage": USAGE,
-    "/v1/questions": {"questions": [{"name": "q", "title": "Q", "columns": {"a": "b"}}]},
-    "/v1/ask": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_1"},
+    "/v1/questions?role=agent": {"questions": [{
+        "name": "q", "title": "Q", "description": "Q.", "columns": [{"name": "a", "description": "b"}],
+        "parameters": [{"name": "days", "type": "integer", "min": 1, "max": 9, "choices": None, "default": 7,
+                        "is_optional": False, "description": "back"}],
+    }]},
+    "/v1/ask": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_1", "data_as_of": None,
+                "is_current": True, "watermark": None},
     "/v1/explain": {"citation": "atom:1", "is_a": "insight", "said": {"subject": "x"}, "comes_from": ["cdesk:q_1"]},
 }  # fmt: skip
 
@@ -273,6 +278,9 @@ def test_the_rest_answer_by_their_schemas() -> None:
         ("explain", {}),
         ("explain", {"citation": ""}),
         ("ask", {"question": "q", "days": 0}),
+        ("get_artifact", {}),
+        ("get_artifact", {"artifact": "cdesk:q_1"}),
+        ("get_artifact", {"artifact": "art_1", "cursor": "WyJ1c2FnZSIsMV0"}),
         ("record_insight", {"subject": "s"}),
         ("record_insight", {"subject": "s", "metric": "m", "statement": "x", "confidence": 2}),
         ("record_insight", {"subject": "s", "metric": "m", "statement": "x", "evidence": ["it"]}),
@@ -297,6 +305,7 @@ def test_a_service_that_is_down_is_told_with_the_remedy() -> None:
         "search_activity": {},
         "list_questions": {},
         "ask": {"question": "q"},
+        "get_artifact": {"artifact": "art_1"},
     }
     for tool, given in asked.items():
         result = called(HeldDesk(), tool, **given)

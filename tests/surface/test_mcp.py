@@ -14,7 +14,7 @@ import pytest
 from tests.mcp.desk import MODERN_META
 from tests.surface.page_service import NOW, Served, ago, answer, call, held, prompt, serve
 
-from cdesk.query.questions import QUESTIONS
+from cdesk.query.template import load
 from cdesk.surface.mcp import protocol
 
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -29,6 +29,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             answer(ago(minutes=7), 0.25), answer(ago(days=1), None, "s2", model="nobody-knows"),
             call(ago(days=40), True), call(ago(days=1), True, latency_ms=12.5),
         )  # fmt: skip
+        running.app.tasks.run_pending()
         yield running
 
 
@@ -199,16 +200,70 @@ def test_a_search_can_be_narrowed(served: Served) -> None:
         assert len(found) == count, given
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+KEPT = (
+    "spend_by_day",
+    "spend_by_model",
+    "spend_by_project",
+    "tool_usage",
+    "slowest_tools",
+    "recent_sessions",
+    "failures_now",
+)
+"""Questions that were there from the beginning."""
+
+
+@pytest.mark.parametrize("question", [each for each in load() if each.name in KEPT], ids=lambda question: question.name)
 def test_every_question_has_an_answer_and_its_source(served: Served, question: Any) -> None:
     """With the columns it promises; the query it cites is in the log with what was asked."""
     given = tool(served, "ask", question=question.name, days=30, project="*")["structuredContent"]
-    assert given["columns"] == list(question.columns)
+    assert given["columns"] == [each.name for each in question.columns]
     assert given["rows"], "the warehouse has something to say to each"
     source = tool(served, "explain", citation=given["cite"])["structuredContent"]
     assert source["is_a"] == "query" and f'"question":"{question.name}"' in source["said"]["query_text"]
+    assert (source["said"]["question"], source["said"]["role"]) == (question.name, "agent")
     nothing = tool(served, "ask", question=question.name, project="/nowhere")["structuredContent"]
     assert nothing["rows"] == []
+
+
+def test_claude_asks_in_a_role_of_its_own(served: Served) -> None:
+    """It is offered what that may ask, and what is blocked is answered to nobody."""
+    offered = tool(served, "list_questions")["structuredContent"]["questions"]
+    assert [one["name"] for one in offered] == [each.name for each in load() if "agent" in each.roles]
+    assert offered[0]["parameters"]["days"] == "integer 1 to 366, 7 by default: so many days back"
+    assert (
+        served.client.post("/v1/questions/adoption/block", json={"reason": "a test"}).json()["question"]["state"]
+        == "blocked"
+    )
+    refused = tool(served, "ask", question="adoption")
+    assert refused["isError"] and "blocked: a test" in refused["content"][0]["text"]
+    for word in ("review", "activate"):
+        served.client.post(f"/v1/questions/adoption/{word}")
+    assert not tool(served, "ask", question="adoption")["isError"]
+
+
+def test_a_cell_is_followed_to_its_activities(served: Served) -> None:
+    """By its row and column."""
+    given = tool(served, "ask", question="tool_usage", days=30, project="*")["structuredContent"]
+    said = tool(served, "explain", citation=given["cite"], row=1, column="failed")["structuredContent"]
+    assert said["behind"] == given["rows"][0][2] == len(said["comes_from"]) == 1
+    wrong = tool(served, "explain", citation=given["cite"], row=99)
+    assert wrong["isError"] and "rows are 1 to" in wrong["content"][0]["text"]
+
+
+def test_a_question_is_asked_by_its_address(served: Served) -> None:
+    """With everything that its answer rests on; wrong parameters are told."""
+    first = served.client.post("/v1/questions/cost_by", json={"parameters": {"by": "model"}}).json()
+    again = served.client.post("/v1/questions/cost_by", json={"parameters": {"by": "model"}}).json()
+    assert (again["is_recorded"], again["link"], again["rows"]) == (True, first["link"], first["rows"])
+    assert first["columns"][1] == {"name": "cost_usd", "type": "number", "unit": "USD"}
+    assert first["parameters"] == {"days": 30, "by": "model", "project": None, "models": None, "sessions": None}
+    assert "ACTIVITY_ROLLUP" in first["sql"] and first["link"] == f"cdesk:{first['query_id']}"
+    wrongs: tuple[Any, ...] = ({"parameters": {"by": "x"}}, {"parameter": {}}, [], {"role": "boss"})
+    for body in wrongs:
+        wrong = served.client.post("/v1/questions/cost_by", json=body)
+        assert wrong.status_code == 400 and "\n" not in wrong.json()["error"]
+    shown = served.client.get("/v1/questions/cost_by").json()
+    assert shown["question"]["state"] == "active" and "FLATTEN" in shown["sql"]
 
 
 def test_what_failed_can_be_followed_to_its_record(served: Served) -> None:

@@ -154,13 +154,13 @@ def test_an_insight_and_a_figure_are_explained(page: Watched) -> None:
     expect(page.page.locator(".target")).to_contain_text("Build it")
     page.open(ADDRESS)
     line(page, "$0.25").first.get_by_role("link", name="Source: query").click()
-    expect(part(page, "On record")).to_contain_text("FROM ACTIVITY_ROLLUP")
+    expect(part(page, "SQL")).to_contain_text("FROM ACTIVITY_ROLLUP")
 
 
 def test_what_nothing_stands_behind_is_said(browser: Any, busy: Served) -> None:
     """With a way to try again."""
     with watched(browser, busy) as seen:
-        seen.open("/context/source?cite=atom%3Anone")
+        seen.open("/explain?cite=atom%3Anone")
         expect(seen.page.get_by_role("alert")).to_contain_text("nothing stands behind atom:none")
         assert all("400" in each for each in seen.noticed)
 

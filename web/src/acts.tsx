@@ -17,18 +17,18 @@ export interface Said {
 export interface Acts {
   busy: string | null;
   said: Said | null;
-  act: (name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said) => void;
+  act: (name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said, method?: "POST" | "DELETE") => void;
 }
 
 /** One act at a time; what came of it is said, and the page asks again. room: the page whose acts they are */
-export function useActs(room: "health" | "context", again: () => void): Acts {
+export function useActs(room: "health" | "context" | "artifacts", again: () => void): Acts {
   const [busy, setBusy] = useState<string | null>(null);
   const [said, setSaid] = useState<Said | null>(null);
-  function act(name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said): void {
+  function act(name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said, method: "POST" | "DELETE" = "POST"): void {
     if (busy !== null) return;
     setBusy(name);
     setSaid(null);
-    post<ActOutcome>(`${room}/${path}`, body)
+    post<ActOutcome>(`${room}/${path}`, body, undefined, method)
       .then((outcome) => setSaid(tell(outcome)))
       .catch((error: unknown) => setSaid({ text: error instanceof Error ? error.message : String(error), isBad: true }))
       .finally(() => {

@@ -1,5 +1,5 @@
-// What the service answers, and how it is asked. The shapes are those of src/cdesk/query/page.py and, for the health and
-// the context page, of health.py and told.py in src/cdesk/surface/http.
+// What the service answers, and how it is asked. The shapes are those of src/cdesk/query/page.py; for the health and the
+// context page, of health.py and told.py in src/cdesk/surface/http; for questions and artifacts, of the service's own routes.
 
 export type By = "model" | "project";
 export type Grain = "hour" | "day";
@@ -327,7 +327,13 @@ export interface ToldPage {
 }
 
 export interface Source {
-  explanation: { citation: string; is_a: "activity" | "insight" | "query"; said: Record<string, Value>; comes_from: string[] };
+  explanation: {
+    citation: string;
+    is_a: "activity" | "insight" | "query" | "artifact";
+    said: Record<string, Value>;
+    comes_from: string[];
+    cell: { row: number; column: string; value: Value; says: Record<string, Value>; activities: string[] } | null;
+  };
   insight: {
     insight: Insight;
     quarantine_reason: string | null;
@@ -340,12 +346,128 @@ export interface Source {
   } | null;
 }
 
-export type ActOutcome = RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] } | { id: string };
+export interface Parameter {
+  name: string;
+  type: "integer" | "number" | "text" | "folder" | "choice" | "boolean" | "day" | "list";
+  description: string;
+  default: Value;
+  /** Of numbers their bounds, of texts how many characters. */
+  min: number | null;
+  max: number | null;
+  choices: string[] | null;
+  is_optional: boolean;
+}
+
+export interface Column {
+  name: string;
+  type: string;
+  unit?: string | null;
+  description?: string;
+}
+
+export interface ChartHint {
+  kind: "bars" | "line" | "table";
+  x: string | null;
+  y: string | null;
+  series: string | null;
+}
+
+export interface Question {
+  name: string;
+  title: string;
+  description: string;
+  version: number;
+  parameters: Parameter[];
+  columns: Column[];
+  chart: ChartHint | null;
+  roles: string[];
+  access: string;
+  state: "draft" | "reviewed" | "active" | "blocked";
+  byte_cap: number;
+  cache_seconds: number;
+  is_bundled: boolean;
+  /** It says which activities are behind a cell. */
+  is_traced: boolean;
+}
+
+export interface Estimate {
+  bytes: number;
+  rows: number;
+}
+
+export interface Answered {
+  query_id: string;
+  link: string;
+  question: string;
+  parameters: Record<string, Value>;
+  columns: Column[];
+  rows: Value[][];
+  row_count: number;
+  data_as_of: string | null;
+  asked_at: string;
+  is_recorded: boolean;
+  is_current: boolean;
+  estimate: Estimate | null;
+  sample: { rate: number; seed: number; watermark: string } | null;
+  sql: string;
+  artifact_id: string | null;
+}
+
+export interface Listed {
+  artifact_id: string;
+  created_at: string;
+  customer: string;
+  kind: string;
+  title: string;
+  row_count: number;
+  column_count: number;
+  bytes: number;
+  sha256: string;
+  query_id: string | null;
+  expires_at: string | null;
+  is_pinned: boolean;
+  is_held: boolean;
+  access_count: number;
+  last_accessed_at: string | null;
+  version: number;
+  parent_artifact_id: string | null;
+}
+
+export interface ArtifactColumn extends Column {
+  nullable: boolean | null;
+  precision: number | null;
+}
+
+export interface Artifact extends Listed {
+  columns: ArtifactColumn[];
+  sample: Value[][];
+  row_group_bytes: number[];
+  chart: { kind: "bar" | "line"; x: string; y: string; series: string | null } | null;
+  children: string[];
+  /** Its file is where its row says. */
+  has_content: boolean;
+}
+
+export interface ArtifactLink {
+  url: string;
+  expires_at: string;
+}
+
+export interface ArtifactRows {
+  rows: Value[][];
+  offset: number;
+  row_count: number;
+  cursor: string | null;
+}
+
+export type ActOutcome = Artifact | ArtifactLink | RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] } | { id: string };
 
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** All that was said, where it was more than the error. */
+    readonly said: Record<string, Value> = {},
   ) {
     super(message);
   }
@@ -364,12 +486,13 @@ export const ACCESS = "cdesk-access";
 export async function get<T>(path: string, given: Record<string, string | number | null> = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(given)) if (value !== null) query.set(name, String(value));
-  return asked<T>(`/v1/page/${path}?${query}`, { signal: signal ?? null });
+  return asked<T>(`/v1/page/${path}${query.size ? `?${query}` : ""}`, { signal: signal ?? null });
 }
 
-/** One of the acts of the health or the context page, by its path under /v1/page. */
-export async function post<T>(path: string, body: unknown): Promise<T> {
-  return asked<T>(`/v1/page/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+/** A question, or an act of one of the pages. */
+export async function post<T>(path: string, body: unknown, signal?: AbortSignal, method = "POST"): Promise<T> {
+  const headers = { "Content-Type": "application/json" };
+  return asked<T>(`/v1/page/${path}`, { method, headers, body: JSON.stringify(body), signal: signal ?? null });
 }
 
 async function asked<T>(url: string, how: RequestInit): Promise<T> {
@@ -382,10 +505,9 @@ async function asked<T>(url: string, how: RequestInit): Promise<T> {
   }
   window.dispatchEvent(new CustomEvent(ACCESS, { detail: response.status === 401 ? "locked" : "in" }));
   const answer: unknown = await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError(response.status, told(answer) ?? `the service answered ${response.status}.`);
+  if (!response.ok) {
+    const said = answer !== null && typeof answer === "object" ? (answer as Record<string, Value>) : {};
+    throw new ApiError(response.status, "error" in said ? String(said.error) : `the service answered ${response.status}.`, said);
+  }
   return answer as T;
-}
-
-function told(answer: unknown): string | null {
-  return answer !== null && typeof answer === "object" && "error" in answer ? String(answer.error) : null;
 }

@@ -2,12 +2,15 @@
 
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { ACCESS, type Flow } from "./api";
-import { ContextPage, SourcePage } from "./context";
+import { ArtifactPage, ArtifactsPage } from "./artifacts";
+import { ContextPage } from "./context";
 import { useFlow } from "./data";
+import { ExplainPage } from "./explain";
 import { HealthPage, needing, toneOf } from "./health";
 import { OverviewPage } from "./overview";
 import { Command } from "./parts";
 import { ProjectsPage } from "./projects";
+import { QuestionPage, QuestionsPage } from "./questions";
 import { Link, useAddress, useTitle } from "./route";
 import { SessionPage } from "./session";
 import { SessionsPage } from "./sessions";
@@ -45,6 +48,8 @@ export function App() {
           <Tab href="/" path={path}>Overview</Tab>
           <Tab href="/sessions" path={path}>Sessions</Tab>
           <Tab href="/projects" path={path}>Projects</Tab>
+          <Tab href="/questions" path={path}>Questions</Tab>
+          <Tab href="/artifacts" path={path}>Artifacts</Tab>
           <Tab href="/context" path={path}>Context</Tab>
           <Tab href="/health" path={path}>
             Health
@@ -72,12 +77,15 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
   if (path === "/sessions") return <SessionsPage flow={flow} />;
   if (path === "/projects") return <ProjectsPage />;
   if (path === "/context") return <ContextPage flow={flow} />;
-  if (path === "/context/source") return <SourcePage />;
+  if (path === "/explain") return <ExplainPage />;
+  if (path === "/questions") return <QuestionsPage />;
+  if (path === "/artifacts") return <ArtifactsPage />;
   if (path === "/health") return <HealthPage flow={flow} />;
-  if (path.startsWith("/sessions/")) {
-    const id = decodeURIComponent(path.slice("/sessions/".length));
-    return <SessionPage key={id} id={id} flow={flow} />;
-  }
+  const [, room, name] = /^\/(sessions|questions|artifacts)\/(.+)$/.exec(path) ?? [];
+  const id = decodeURIComponent(name ?? "");
+  if (room === "sessions") return <SessionPage key={id} id={id} flow={flow} />;
+  if (room === "questions") return <QuestionPage key={id} name={id} />;
+  if (room === "artifacts") return <ArtifactPage key={id} id={id} />;
   return (
     <section className="card notice">
       <h1 tabIndex={-1}>There is nothing here</h1>
@@ -90,8 +98,13 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
 
 function Tab({ href, path, children }: { href: string; path: string; children: ReactNode }) {
   const isHere = href === "/" ? path === "/" : path.startsWith(href);
+  const place = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    if (isHere) place.current?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [isHere]);
   return (
     <Link href={href} className="tab" aria-current={isHere ? "page" : undefined}>
+      <span ref={place} />
       {children}
     </Link>
   );

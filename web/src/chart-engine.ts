@@ -1,16 +1,16 @@
 // The part of ECharts that the page needs, loaded after the first paint.
 
-import { BarChart } from "echarts/charts";
+import { BarChart, LineChart } from "echarts/charts";
 import { AxisPointerComponent, GridComponent } from "echarts/components";
 import * as core from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-core.use([BarChart, GridComponent, AxisPointerComponent, CanvasRenderer]);
+core.use([BarChart, LineChart, GridComponent, AxisPointerComponent, CanvasRenderer]);
 
 export interface Drawn {
-  buckets: string[];
+  kind: "bars" | "line";
   names: string[];
-  series: { name: string; values: number[]; color: string }[];
+  series: { name: string; values: (number | null)[]; color: string }[];
   amount: (value: number) => string;
 }
 
@@ -30,8 +30,8 @@ export function start(place: HTMLElement): Engine {
   const style = (name: string): string => getComputedStyle(place).getPropertyValue(name).trim();
   let buckets = 0;
   return {
-    draw({ buckets: keys, names, series, amount }) {
-      buckets = keys.length;
+    draw({ kind, names, series, amount }) {
+      buckets = names.length;
       const label = { color: style("--muted"), fontFamily: getComputedStyle(place).fontFamily, fontSize: 11 };
       chart.setOption(
         {
@@ -58,15 +58,26 @@ export function start(place: HTMLElement): Engine {
             splitLine: { lineStyle: { color: style("--line"), width: 1 } },
           },
           series: series.map((one, i) => ({
-            type: "bar",
             name: one.name,
-            stack: "all",
             data: one.values,
-            barMaxWidth: 44,
-            barCategoryGap: keys.length > 60 ? "15%" : "28%",
-            itemStyle: { color: one.color, borderRadius: i === series.length - 1 ? [2, 2, 0, 0] : 0 },
             emphasis: { disabled: true },
             cursor: "default",
+            ...(kind === "bars"
+              ? {
+                  type: "bar",
+                  stack: "all",
+                  barMaxWidth: 44,
+                  barCategoryGap: names.length > 60 ? "15%" : "28%",
+                  itemStyle: { color: one.color, borderRadius: i === series.length - 1 ? [2, 2, 0, 0] : 0 },
+                }
+              : {
+                  type: "line",
+                  symbol: "circle",
+                  symbolSize: 5,
+                  showSymbol: names.length < 40,
+                  lineStyle: { width: 2 },
+                  itemStyle: { color: one.color },
+                }),
           })),
         },
         { notMerge: true },

@@ -6,8 +6,7 @@ import type { Flow, Insight, Kind, Line, Source, Telling, ToldLine, ToldPage, Va
 import { useAnswer, useNow, usePulse, useSettled } from "./data";
 import { ago, basename, bytes, count, duration, full, plural } from "./format";
 import { Command, Segmented, Time, Trouble, Waiting } from "./parts";
-import { go, Link, sessionAddress, useAddress, useChoice, useTitle } from "./route";
-import { text } from "./story";
+import { explainAddress, Link, sessionAddress, useChoice, useTitle } from "./route";
 
 const REFRESH_MS = 2_000;
 const PULSE_MS = 15_000;
@@ -24,7 +23,6 @@ const CORRECTED = "Corrected. In a moment Claude is told your words instead.";
 const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
 const atomOf = (sources: string[]): string | null => sources.find((source) => source.startsWith("atom:"))?.slice("atom:".length) ?? null;
 const correctionsOf = (atom: string): string => `insights/${encodeURIComponent(atom)}/corrections`;
-const sourceAddress = (citation: string): string => `/context/source?cite=${encodeURIComponent(citation)}`;
 
 export function ContextPage({ flow }: { flow: Flow | null }) {
   const [project, setProject] = useChoice("project", "");
@@ -216,7 +214,7 @@ function Why({ line, score = null }: { line: Line; score?: number | null }) {
 const NAMES: Record<string, string> = { activity: "activity", atom: "insight", cdesk: "query" };
 
 /** Each source by name; with several of a kind, numbered. */
-function Cited({ sources }: { sources: string[] }) {
+export function Cited({ sources }: { sources: string[] }) {
   const kinds = sources.map((source) => source.split(":", 1)[0]!);
   return (
     <span className="cited">
@@ -226,7 +224,7 @@ function Cited({ sources }: { sources: string[] }) {
         const place = kinds.slice(0, i + 1).filter((each) => each === kind).length;
         const name = `${NAMES[kind] ?? kind}${many ? ` ${place}` : ""}`;
         return (
-          <Link key={source} href={sourceAddress(source)} className="link" title={source} aria-label={`Source: ${name}, ${source}`}>
+          <Link key={source} href={explainAddress(source)} className="link" title={source} aria-label={`Source: ${name}, ${source}`}>
             {name}
           </Link>
         );
@@ -387,44 +385,14 @@ function author(one: Insight): string {
   return one.author === "claude" ? "noted by Claude" : one.author === "person" ? "noted by a person" : "noted";
 }
 
-// -- where it is from ----------------------------------------------------------------------------------------------
+// -- an insight, explained ----------------------------------------------------------------------------------------
 
-/** What stands behind a citation. An activity of a session is shown where it happened. */
-export function SourcePage() {
-  const { query } = useAddress();
-  const citation = query.get("cite") ?? "";
-  const asked = useAnswer<Source>("context/source", { citation });
-  useTitle("Source");
-  const found = asked.data?.explanation.citation === citation.trim() ? asked.data : null;
-  const session = found?.explanation.is_a === "activity" ? text(found.explanation.said.session) : null;
-  const activity = text(found?.explanation.said.activity_id);
-  useEffect(() => {
-    if (session) go(`${sessionAddress(session)}#${activity ?? ""}`, true);
-  }, [session, activity]);
-  return (
-    <>
-      <div className="session-head">
-        <p className="crumbs">
-          <Link href="/context">Context</Link>
-          <span aria-hidden="true"> / </span>
-          <span className="mono">{citation}</span>
-        </p>
-        <h1 tabIndex={-1}>{found?.insight ? found.insight.insight.statement : TITLES[citation.split(":", 1)[0]!] ?? "Source"}</h1>
-      </div>
-      {asked.error && !asked.error.isLocked && <Trouble error={asked.error} again={asked.again} />}
-      {(!found || session) && !asked.error && <Waiting />}
-      {found && !session && (found.insight ? <InsightSource found={found.insight} again={asked.again} /> : <PlainSource found={found} />)}
-    </>
-  );
-}
-
-const TITLES: Record<string, string> = { activity: "An activity", atom: "An insight", cdesk: "A question that gives the figure again" };
 const STATES: Record<Insight["state"], string> = {
   valid: "Claude is told it", silenced: "silenced: kept from Claude", quarantined: "in quarantine: what it rests on has drifted",
   superseded: "superseded by a newer one", stale: "stale: not found again", expired: "expired",
 };
 
-function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>; again: () => void }) {
+export function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>; again: () => void }) {
   const now = useNow();
   const one = found.insight;
   const facts: [string, string | null][] = [
@@ -456,7 +424,7 @@ function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>
               <li key={each.activity_id} className="row">
                 <div className="row-text plain">
                   <p>
-                    <Link href={each.session_id ? `${sessionAddress(each.session_id)}#${each.activity_id}` : sourceAddress(`activity:${each.activity_id}`)} className="link">
+                    <Link href={each.session_id ? `${sessionAddress(each.session_id)}#${each.activity_id}` : explainAddress(`activity:${each.activity_id}`)} className="link">
                       {each.activity.replaceAll("_", " ")}
                     </Link>{" "}
                     <Time at={each.ts}><span className="faint">{ago(each.ts, now)}</span></Time>
@@ -508,7 +476,7 @@ function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>
           <Part key={title} id={title.replaceAll(" ", "-")} title={title} standing={{ tone: "idle", text: plural(atoms.length, "insight") }}>
             <ul className="rows">
               {atoms.map((atom) => (
-                <li key={atom.id} className="row"><Link href={sourceAddress(`atom:${atom.id}`)} className="link">{atom.statement}</Link></li>
+                <li key={atom.id} className="row"><Link href={explainAddress(`atom:${atom.id}`)} className="link">{atom.statement}</Link></li>
               ))}
             </ul>
           </Part>
@@ -518,26 +486,9 @@ function InsightSource({ found, again }: { found: NonNullable<Source["insight"]>
   );
 }
 
-/** An activity outside of sessions, or a query of the log: what is on record of it. */
-function PlainSource({ found: { explanation } }: { found: Source }) {
-  const { said, is_a, comes_from } = explanation;
-  const sql = is_a === "query" ? text(said.query_text) : null;
-  const facts = Object.entries(said).filter(([name, value]) => value !== null && name !== "query_text").map(([name, value]): [string, string] => [name.replaceAll("_", " "), shown(value)]);
-  return (
-    <section className="card part" aria-label="On record">
-      <div className="part-body source-body">
-        {sql && <pre tabIndex={0} aria-label="The question">{sql}</pre>}
-        {sql && <p className="faint">Ask it yourself: <Command>cdesk sql</Command></p>}
-        <Facts facts={facts} />
-        {comes_from.length > 0 && <p className="small">From <Cited sources={comes_from} /></p>}
-      </div>
-    </section>
-  );
-}
-
 const MOMENT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
-function Facts({ facts }: { facts: [string, string | null][] }) {
+export function Facts({ facts }: { facts: [string, string | null][] }) {
   return (
     <dl className="pairs-list left">
       {facts.filter(([, value]) => value !== null).map(([name, value]) => (
@@ -550,4 +501,4 @@ function Facts({ facts }: { facts: [string, string | null][] }) {
   );
 }
 
-const shown = (value: Value): string => (typeof value !== "string" ? JSON.stringify(value, null, 1) : MOMENT.test(value) ? full(value) : value);
+export const shown = (value: Value): string => (typeof value !== "string" ? JSON.stringify(value, null, 1) : MOMENT.test(value) ? full(value) : value);

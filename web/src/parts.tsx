@@ -1,6 +1,6 @@
 // Small things that several pages are made of.
 
-import { useId, type ReactNode } from "react";
+import { useEffect, useId, useState, type ReactNode } from "react";
 import type { ApiError, State } from "./api";
 import { count, full } from "./format";
 
@@ -90,4 +90,22 @@ export function Waiting({ rows = 6 }: { rows?: number }) {
 
 export function Command({ children }: { children: string }) {
   return <code className="command">{children}</code>;
+}
+
+const COPIED_MS = 2_000;
+
+/** Puts a text where it can be pasted. name: what it is, for who does not see the page */
+export function Copy({ text, name, children }: { text: string; name: string; children: string }) {
+  const [said, setSaid] = useState<"" | "Copied" | "Not copied">("");
+  useEffect(() => {
+    if (!said) return;
+    const timer = setTimeout(() => setSaid(""), COPIED_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
+  return (
+    <button type="button" className="button act" aria-label={`${children}: ${name}`}
+      onClick={() => void navigator.clipboard.writeText(text).then(() => setSaid("Copied"), () => setSaid("Not copied"))}>
+      <span role="status">{said || children}</span>
+    </button>
+  );
 }

@@ -57,3 +57,14 @@ export function useTitle(title: string): void {
 }
 
 export const sessionAddress = (id: string): string => `/sessions/${encodeURIComponent(id)}`;
+/** What stands behind a citation: activity:…, atom:… or cdesk:…. */
+export const explainAddress = (citation: string): string => `/explain?cite=${encodeURIComponent(citation)}`;
+
+/** A question, asked with these values; what is not said is its default. */
+export function questionAddress(name: string, given: Record<string, unknown> = {}): string {
+  const said = new URLSearchParams();
+  for (const [key, value] of Object.entries(given)) for (const each of Array.isArray(value) ? value : [value]) said.append(key, String(each));
+  return `/questions/${encodeURIComponent(name)}${said.size ? `?${said}` : ""}`;
+}
+
+export const artifactAddress = (id: string): string => `/artifacts/${encodeURIComponent(id)}`;

@@ -21,6 +21,7 @@ RFC 9562 §5.8 leaves to applications. `interfaces.md` §2.3 gives the reasons f
     failure     request id of the API request that ended in an error
     metric      metric + attributes + interval
     telemetry   session + time + number of a telemetry record that nothing else names
+    statement   query id and time of a statement that cdesk ran for an answer
     system      what happened to cdesk itself, to whom and when
     insight     who recorded or corrected it, when, and a random name
     given       the caller's own id

@@ -71,6 +71,42 @@ def records(names: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = 
         console.print(Text(note, "dim"))
 
 
+FOLD_AT = 28
+
+
+def answer(names: Sequence[str], rows: Sequence[Sequence[Any]], rows_max: int, note: str = "") -> None:
+    """Rows of an answer, as a table or, where they are too wide, one value a line."""
+    texts = [[cell(value) for value in row] for row in rows[:rows_max]]
+    if len(rows) > rows_max:
+        note = f"{note}\nOnly the first {rows_max:,} of {len(rows):,} rows are shown.".strip()
+    if not rows:
+        print(f"No rows.\n{note}".strip())
+    elif _width(names, texts) > width():
+        records(names, texts, note=note)
+    else:
+        right = [i for i in range(len(names)) if all(_is_number(row[i]) for row in rows)]
+        table("", names, texts, right=right, note=note)
+
+
+def cell(value: Any) -> str:
+    """One value of an answer."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _width(names: Sequence[str], texts: Sequence[Sequence[str]]) -> int:
+    """Characters a table needs when texts may be folded at FOLD_AT."""
+    widest = [max(len(line) for line in (name, *(row[i] for row in texts))) for i, name in enumerate(names)]
+    return sum(min(each, FOLD_AT) + 3 for each in widest)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
 def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 

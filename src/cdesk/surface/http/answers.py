@@ -1,15 +1,16 @@
 """Questions that programs ask about what was done: search, ready-made questions, and where a citation comes from.
 
 POST /v1/search       activities, the newest first
-POST /v1/explain      what stands behind a citation
-GET  /v1/questions    the ready-made questions
-POST /v1/ask          the answer to one of them
+POST /v1/explain      what stands behind a citation, or behind a cell of an answer
+GET  /v1/questions    the ready-made questions; more about them in questions.py
+POST /v1/ask          the answer to one of them, as the data is now
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -19,21 +20,52 @@ from starlette.routing import Route
 
 from cdesk.app import App
 from cdesk.errors import UsageError
-from cdesk.query.cells import answer_json
-from cdesk.query.explain import Explanation, explain
-from cdesk.query.questions import QUESTIONS, Asked, Question, Questions
+from cdesk.query.ask import AskRequest
+from cdesk.query.explain import Explanation
 from cdesk.query.search import Hits, Search, Searches
+from cdesk.query.template import Role
+from cdesk.surface.http.artifacts import PATH as ARTIFACTS
+from cdesk.surface.http.artifacts import of_artifact
 from cdesk.surface.http.asked import UsageRequest
+from cdesk.surface.http.questions import PATH, QuestionList, listed
 
 BODY_BYTES_MAX = 64 * 1024
 
 
 class ExplainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """row: of the answer that is cited, from 1 · column: by name; the first that counts, where none is named"""
+
     citation: str
+    row: int | None = None
+    column: str | None = None
 
 
-class QuestionList(msgspec.Struct, frozen=True):
-    questions: tuple[Question, ...]
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """days: where the question takes them · project: a folder, where the question takes one; null: all
+    parameters: the others, by name"""
+
+    question: str
+    days: int | None = None
+    project: str | None = None
+    parameters: dict[str, Any] = {}
+    fresh: bool = True
+    role: Role = "owner"
+
+
+class AskAnswer(msgspec.Struct, frozen=True):
+    """columns: by name · is_recorded: it was run before · is_current: the data has brought no news since"""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    query_id: str
+    row_count: int
+    parameters: dict[str, Any]
+    data_as_of: str | None
+    asked_at: str
+    is_recorded: bool
+    is_current: bool
+    watermark: str | None
+    artifact_id: str | None
 
 
 class Answers:
@@ -42,7 +74,6 @@ class Answers:
     def __init__(self, app: App) -> None:
         self._app = app
         self._searches = Searches(app.warehouse, app.query_id, clock=app.clock)
-        self._questions = Questions(app.warehouse, app.query_id, clock=app.clock)
         self._by_path: dict[str, tuple[type[Any], Callable[[Any], Any]]] = {
             "/v1/search": (Search, self.search),
             "/v1/explain": (ExplainRequest, self.explain),
@@ -54,18 +85,33 @@ class Answers:
         return self._searches.find(wanted)
 
     def explain(self, asked: ExplainRequest) -> Explanation:
-        return explain(self._app.warehouse, asked.citation)
+        return self._app.explain(asked.citation, asked.row, asked.column)
 
-    def ask(self, asked: Asked) -> dict[str, Any]:
-        return answer_json(self._questions.ask(asked))
+    def ask(self, asked: Asked) -> AskAnswer:
+        takes = {each.name for each in self._app.questions.template(asked.question).parameters}
+        given = dict(asked.parameters)
+        if asked.days is not None:
+            given.setdefault("days", asked.days)
+        if asked.project is not None and "project" in takes:
+            given.setdefault("project", asked.project)
+        found = self._app.asker.ask(asked.question, AskRequest(parameters=given, fresh=asked.fresh, role=asked.role))
+        return AskAnswer(
+            columns=[each.name for each in found.columns], rows=found.rows, query_id=found.query_id,
+            row_count=found.row_count, parameters=found.parameters, data_as_of=found.data_as_of, asked_at=found.asked_at,
+            is_recorded=found.is_recorded, is_current=found.is_current,
+            watermark=found.sample.watermark if found.sample else None, artifact_id=found.artifact_id,
+        )  # fmt: skip
 
-    def listed(self) -> QuestionList:
-        return QuestionList(QUESTIONS)
+    def listed(self, role: str | None) -> QuestionList:
+        return listed(self._app.questions, role)
 
     def answer(self, path: str, body: bytes) -> Any:
         """What the route answers to this body. Raises CdeskError."""
-        if path == "/v1/questions":
-            return self.listed()
+        if path.startswith(f"{ARTIFACTS}/"):
+            return of_artifact(self._app, path)
+        path, _, query = path.partition("?")
+        if path == PATH:
+            return self.listed(next(iter(parse_qs(query).get("role", [])), None))
         kind, answered = self._by_path[path]
         try:
             asked = msgspec.json.decode(body, type=kind)
@@ -78,10 +124,7 @@ class Answers:
 
     @property
     def routes(self) -> list[Route]:
-        return [
-            Route("/v1/questions", self._answered),
-            *(Route(path, self._answered, methods=["POST"]) for path in ("/v1/search", "/v1/explain", "/v1/ask")),
-        ]
+        return [Route(path, self._answered, methods=["POST"]) for path in ("/v1/search", "/v1/explain", "/v1/ask")]
 
     async def _answered(self, request: Request) -> Response:
         body = await _body(request)

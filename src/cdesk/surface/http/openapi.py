@@ -22,19 +22,30 @@ from starlette.routing import Route
 from cdesk import __version__
 from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported, Replayed
+from cdesk.artifact.artifacts import LISTED, LISTED_MAX, PAGE_ROWS, PAGE_ROWS_MAX
+from cdesk.artifact.model import FORMS, Artifact
+from cdesk.artifact.model import Page as ArtifactPage
 from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
+from cdesk.query.ask import Answered, AskRequest
 from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
+from cdesk.query.make import MakeRequest
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
-from cdesk.query.questions import Asked
+from cdesk.query.questions import Shown
+from cdesk.query.render import MEDIA_TYPES
 from cdesk.query.search import Hits, Search
+from cdesk.query.template import ROLES
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
-from cdesk.surface.http.answers import ExplainRequest, QuestionList
+from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
+from cdesk.surface.http.artifacts import AT_PAGE as ARTIFACTS_AT_PAGE
+from cdesk.surface.http.artifacts import PATH as ARTIFACTS
+from cdesk.surface.http.artifacts import Artifacts, ArtifactShown, HoldRequest, Link, LinkRequest
+from cdesk.surface.http.artifacts import at_page as artifacts_at_page
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
@@ -46,6 +57,9 @@ from cdesk.surface.http.insights import PATH as INSIGHTS
 from cdesk.surface.http.mcp import PATH as MCP
 from cdesk.surface.http.metrics import PATH as METRICS
 from cdesk.surface.http.page import Flow, Whole
+from cdesk.surface.http.questions import DECISIONS, DecisionRequest, QuestionList
+from cdesk.surface.http.questions import PATH as QUESTIONS
+from cdesk.surface.http.questions import at_page as questions_at_page
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
 from cdesk.surface.http.told import ACTS as TOLD_ACTS
 from cdesk.surface.http.told import PATH as TOLD_PAGE
@@ -66,7 +80,7 @@ JSON, NDJSON, EVENTS, HTML, TEXT = (
 PROTOBUF = "application/x-protobuf"
 
 Schema: TypeAlias = dict[str, Any]
-Door = Literal["open", "token", "ingest", "visit", "act"]
+Door = Literal["open", "token", "ingest", "visit", "act", "link"]
 
 
 # -- the shape of what is built by hand ----------------------------------------------------------------------------
@@ -212,7 +226,9 @@ _STRUCTS: tuple[type, ...] = (
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
-    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Asked, Rpc,
+    Artifacts, Artifact, ArtifactShown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
+    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Shown, AskRequest, Answered,
+    DecisionRequest, Asked, AskAnswer, Rpc,
 )  # fmt: skip
 
 
@@ -333,12 +349,24 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("POST", "/v1/search", "What was done, by words, kind, project, session and time; the newest first.",
               _told(Hits, "The activities."), takes=Body("What to look for.", {JSON: _of(Search)}),
               errors=(400, *_READS)),
-    Operation("POST", "/v1/explain", "What stands behind a citation: an activity, an insight or a query.",
+    Operation("POST", "/v1/explain", "What stands behind a citation: an activity, an insight, or a query and a cell of its answer.",
               _told(Explanation, "What stands there."), takes=Body("The citation.", {JSON: _of(ExplainRequest)}),
               errors=(400, *_READS)),
-    Operation("GET", "/v1/questions", "Ready-made questions, with the columns of their answers.",
-              _told(QuestionList, "All of them."), errors=(400,)),
-    Operation("POST", "/v1/ask", "The answer to a ready-made question.", _told(SqlAnswer, "Its rows."),
+    Operation("GET", QUESTIONS, "Ready-made questions, with what they take and give.",
+              _told(QuestionList, "Those the role may ask, by name."),
+              parameters=(_query("role", {"type": "string", "enum": list(ROLES)}, "The owner's, where none is named."),),
+              errors=(400, *_READS)),
+    Operation("GET", f"{QUESTIONS}/{{name}}", "A question, its SQL, and what was decided about it.",
+              _told(Shown, "It."), errors=(400, *_READS)),
+    Operation("POST", f"{QUESTIONS}/{{name}}", "The answer to a question, recorded or run.",
+              _told(Answered, "Its rows and where they come from."),
+              takes=Body("Its parameters.", {JSON: _of(AskRequest)}), is_body_required=False, errors=(400, *_READS)),
+    *(Operation("POST", f"{QUESTIONS}/{{name}}/{word}", f"Decides that a question is {state}.",
+                _told(Shown, "It, as it stands now."),
+                takes=Body("In which role, and why.", {JSON: _of(DecisionRequest)}), is_body_required=False,
+                errors=(400, *_READS)) for word, state in DECISIONS.items()),
+    Operation("POST", "/v1/ask", "The answer to a ready-made question, as the data is now.",
+              _told(AskAnswer, "Its rows."),
               takes=Body("The question, by name.", {JSON: _of(Asked)}), errors=(400, *_READS)),
     _mcp(),
     Operation("GET", MCP, "Not offered: there is no standing stream.",
@@ -386,6 +414,39 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("POST", f"{INSIGHTS}/{{id}}/corrections", "Silences, restores or corrects an insight.",
               _told(Remembered, "It is durable, and in effect in a moment."),
               takes=Body("What a person says.", {JSON: _of(CorrectRequest)}), errors=(400, 404, *_FACTS_ARE_TAKEN)),
+    Operation("GET", ARTIFACTS, "Whole results that were kept, the latest first.", _told(Artifacts, "The artifacts."),
+              parameters=(_query("count", {**_WHOLE_NUMBER, "default": LISTED}, f"At most so many; {LISTED_MAX:,} are the limit."),
+                          _query("query_id", WORDS, "Those that answer this question.")), errors=(400, *_READS)),
+    Operation("POST", ARTIFACTS, "Keeps the whole answer to one read-only SELECT.", _told(Artifact, "It is kept."),
+              takes=Body("The question.", {JSON: _of(MakeRequest)}), errors=(400, *_READS)),
+    Operation("GET", f"{ARTIFACTS}/{{id}}", "What an artifact holds, with a sample.", _told(ArtifactShown, "It."),
+              errors=(404, *_READS)),
+    Operation("DELETE", f"{ARTIFACTS}/{{id}}", "Deletes it, unless it is pinned or held.", _told(Artifact, "As it was."),
+              errors=(400, 404, *_READS)),
+    Operation("GET", f"{ARTIFACTS}/{{id}}/rows", "Some of its rows, in order.", _told(ArtifactPage, "A page."),
+              parameters=(_query("cursor", WORDS, "The `cursor` of the page before."),
+                          _query("limit", {**_WHOLE_NUMBER, "default": PAGE_ROWS}, f"At most so many; {PAGE_ROWS_MAX:,} are the limit.")),
+              errors=(400, 404, 410, *_READS)),
+    Operation("GET", f"{ARTIFACTS}/{{id}}/content", "All of it as a file; with the token, or by a link.",
+              {200: Body("The file.", {kind.partition(";")[0]: ANYTHING for kind in MEDIA_TYPES.values()}),
+               206: Body("The part that Range asks for.", {kind.partition(";")[0]: ANYTHING for kind in MEDIA_TYPES.values()}),
+               304: Body("It is known by its ETag.", {}), 416: Body("It has no such part.", {})}, "link",
+              parameters=(_query("format", {"type": "string", "enum": list(FORMS), "default": "json"}, "As what."),
+                          *_IF_NONE_MATCH, _header("Range", "bytes=first-last: one part of it."),
+                          _header("If-Range", "The ETag of what the part is for; otherwise all of it comes.")),
+              errors=(400, 404, 410, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/{{id}}/link", "A link to its content that works without the token for ten minutes.",
+              _told(Link, "The link."), takes=Body("In which format.", {JSON: _of(LinkRequest)}), is_body_required=False,
+              errors=(400, 404, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/{{id}}/pin", "It neither expires nor can be deleted.", _told(Artifact, "It."),
+              errors=(404, *_READS)),
+    Operation("DELETE", f"{ARTIFACTS}/{{id}}/pin", "It expires again.", _told(Artifact, "It."), errors=(404, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/{{id}}/hold", "A legal hold: nobody deletes it until it is released.",
+              _told(Artifact, "It."), takes=Body("Why.", {JSON: _of(HoldRequest)}), errors=(400, 404, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/of/{{query_id}}", "Keeps the recorded answer to a question; the same artifact again.",
+              _told(Artifact, "It."), errors=(400, *_READS)),
+    Operation("DELETE", f"{ARTIFACTS}/{{id}}/hold", "Releases its holds.", _told(Artifact, "It."),
+              errors=(400, 404, *_READS)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers. Mostly it says nothing back.",
               {200: Body("Taken; nothing, or for the start of a session or a prompt the JSON that gives Claude its context.", {})}, "ingest",
               Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {
@@ -449,12 +510,15 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(ToldPage, "Of this machine's person."), "visit",
               parameters=(_query("project", WORDS, "Its folder; without one, all projects."),
                           _query("kind", {"type": "string", "enum": list(KINDS)}, "For whom.")), errors=(400, *_READS)),
-    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line.", _told(Behind, "It."), "visit",
-              parameters=(_query("citation", WORDS, "activity:<id>, atom:<id> or cdesk:<query_id>."),),
+    Operation("GET", f"{TOLD_PAGE}/source", "What stands behind a line, or a cell of an answer.", _told(Behind, "It."), "visit",
+              parameters=(_query("citation", WORDS, "activity:<id>, atom:<id> or cdesk:<query_id>."),
+                          _query("row", {**_WHOLE_NUMBER, "minimum": 1}, "Of the answer that is cited."),
+                          _query("column", WORDS, "By name; the first that counts, where none is named.")),
               errors=(400, *_READS)),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
-      for path in ("/", "/sessions", "/projects", "/context", "/context/source", "/health")),
-    Operation("GET", "/sessions/{id:path}", "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,)),
+      for path in ("/", "/sessions", "/projects", "/questions", "/artifacts", "/explain", "/context", "/health")),
+    *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,))
+      for path in ("/sessions/{id:path}", "/questions/{name:path}", "/artifacts/{id:path}")),
     Operation("GET", "/login", "The way in for a browser: a cookie for a key.",
               {303: Body("To the page; `/?login=failed` when the key is not good.", {})}, "open",
               parameters=(_query("key", WORDS, "Of a login link, good once."),)),
@@ -468,6 +532,10 @@ OPERATIONS: tuple[Operation, ...] = (
       if operation.path in ACTS),
     *(replace(operation, path=at_told(operation.path), door="act") for operation in _OF_THE_SERVICE
       if operation.path in TOLD_ACTS),
+    *(replace(operation, path=questions_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
+      for operation in _OF_THE_SERVICE if operation.path in (QUESTIONS, f"{QUESTIONS}/{{name}}")),
+    *(replace(operation, path=artifacts_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
+      for operation in _OF_THE_SERVICE if (operation.method, operation.path) in ARTIFACTS_AT_PAGE),
 )  # fmt: skip
 """The page's acts are the service's own, at another door."""
 
@@ -479,6 +547,7 @@ _WHY = {
     401: "The token is missing or wrong.",
     403: "A web page of another origin asks.",
     404: "There is nothing by this name.",
+    410: "Its content is not there any more.",
     413: "The body is too large.",
     421: "The Host is not this machine's loopback name.",
     500: "The warehouse failed.",
@@ -489,6 +558,7 @@ _SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     "open": [],
     "token": [{"token": []}],
     "ingest": [{"token": []}, {"ingest": []}],
+    "link": [{"token": []}, {"link": []}],
     "visit": [{"token": []}, {"visit": []}],
     "act": [{"token": []}, {"visit": []}],
 }
@@ -564,8 +634,12 @@ def _schemes(port: int) -> dict[str, Schema]:
             "type": "http", "scheme": "bearer",
             "description": "The text in $CDESK_HOME/ingest-token: opens only the doors facts come in by.",
         },
+        "link": {
+            "type": "apiKey", "in": "query", "name": "signature",
+            "description": "Of a link to one artifact's content, with the format and the second at which it ends.",
+        },
         "visit": {
             "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",
-            "description": "What a login link gives a browser: opens only the page's reading routes, and the acts of its health and context pages when its own Origin sends JSON.",
+            "description": "What a login link gives a browser: opens only the page's reading routes, the questions of its questions page, links to, pins and keeping of artifacts, and the acts of its health and context pages when its own Origin sends JSON.",
         },
     }  # fmt: skip

@@ -3,11 +3,13 @@
     cdesk up / cdesk open ──▶ /login?key=…  once, within ten minutes ──▶ cookie ──▶ GET /v1/page/…
 
 The files of the page hold no data and need no token. Data is given to who sends the local token, or the cookie that a
-login link sets. The cookie opens these reading routes and the acts of the health page (health.py) and of the context page
-(told.py), nothing else. It is kept from scripts (HttpOnly) and from requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at,
+login link sets. The cookie opens what lies under /v1/page: these reading routes, questions, artifacts (questions.py,
+artifacts.py), and the acts of the health page (health.py) and of the context page (told.py); nothing else. It is kept
+from scripts (HttpOnly) and from requests that other pages start (SameSite=Strict, and Sec-Fetch-Site is looked at,
 because another port of this machine is the same site); an act needs this page's Origin and a JSON body besides, which a
-browser lets no other page send without asking first, and nobody answers that. It is made from the token: a new token ends every visit. The answers leave the machine nowhere: the
-content security policy allows this origin only, no script but the page's own files, and no text to become HTML (trusted types).
+browser lets no other page send without asking first, and nobody answers that. It is made from the token: a new token
+ends every visit. The answers leave the machine nowhere: the content security policy allows this origin only, no script
+but the page's own files, and no text to become HTML (trusted types).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, UsageError
 from cdesk.query.page import DAYS, GRAINS, SERIES, Overview, Pages, Session
-from cdesk.surface.http import health, told
+from cdesk.surface.http import artifacts, health, questions, told
 from cdesk.surface.http.health import HealthDesk, Need
 from cdesk.surface.http.told import ToldDesk
 from cdesk.surface.status import Status, of_app
@@ -66,8 +68,12 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
-_SHELL = ("/", "/sessions", "/sessions/{id:path}", "/projects", "/context", "/context/source", "/health")
-_ACTING = (f"{health.PATH}/", f"{told.PATH}/")
+_SHELL = (
+    "/", "/sessions", "/sessions/{id:path}", "/projects", "/questions", "/questions/{name:path}", "/artifacts",
+    "/artifacts/{id:path}", "/explain", "/context", "/health",
+)  # fmt: skip
+_WITH_MORE = ("/sessions/", "/questions/", "/artifacts/")
+_ACTING = (f"{health.PATH}/", f"{told.PATH}/", f"{questions.AT_PAGE}/", f"{artifacts.at_page(artifacts.PATH)}/")
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>cdesk</title>
@@ -143,7 +149,7 @@ class PageRoutes:
         """Whether a request needs no token: the page's own files, the way in, and who came in by it."""
         path = request.url.path
         if path.startswith("/v1/page/"):
-            if request.method == "POST":
+            if request.method in ("POST", "DELETE"):
                 return path.startswith(_ACTING) and self._visits.may_act(request)
             return request.method == "GET" and self._visits.is_known(request)
         if request.method not in ("GET", "HEAD"):
@@ -224,7 +230,11 @@ class PageRoutes:
         return _json(await run_in_threadpool(self._told_desk.read, asked("project"), asked("kind")))
 
     async def _source(self, request: Request) -> Response:
-        return _json(await run_in_threadpool(self._told_desk.source, request.query_params.get("citation", "")))
+        asked = request.query_params
+        row = _number(request, "row", 1) if "row" in asked else None
+        return _json(await run_in_threadpool(
+            self._told_desk.source, asked.get("citation", ""), row, asked.get("column")
+        ))  # fmt: skip
 
     def _flow(self) -> Flow:
         status = self._status()
@@ -386,7 +396,7 @@ def _sent(request: Request, file: _File) -> Response:
 
 
 def _is_shell(path: str) -> bool:
-    return path in _SHELL or path.startswith("/sessions/")
+    return path in _SHELL or path.startswith(_WITH_MORE)
 
 
 # -- what was asked ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -28,14 +29,27 @@ from cdesk.activity.pricing import PriceBook, PriceBookError
 from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
-from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
+from cdesk.errors import CdeskError, OverCap, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
-from cdesk.surface.http import context, dead_letters, drift, hooks, identity, insights, metrics, openapi, otlp, tasks
+from cdesk.surface.http import (
+    artifacts,
+    context,
+    dead_letters,
+    drift,
+    hooks,
+    identity,
+    insights,
+    metrics,
+    openapi,
+    otlp,
+    tasks,
+)
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.answers import Answers
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.mcp import McpRoute
 from cdesk.surface.http.page import PageRoutes
+from cdesk.surface.http.questions import routes as question_routes
 from cdesk.surface.status import Status, of_app
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -58,6 +72,7 @@ def create(
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
+        *artifacts.routes(app, port),
         *context.routes(app),
         *drift.routes(app),
         *hooks.routes(app),
@@ -69,22 +84,30 @@ def create(
         *tasks.routes(app),
         *answers.routes,
         *mcp(app, answers, is_stopping).routes,
+        *question_routes(app),
         *openapi.routes(port),
         *page.routes,
     ], exception_handlers={QueueError: hooks.Refused(app, _failed), CdeskError: _failed, HTTPException: _not_served, Exception: _broken})  # fmt: skip
-    return Guarded(starlette, token, page.is_open, ingest_token(app.home.path))
+    link = partial(artifacts.refused_link, app)
+    return Guarded(starlette, token, page.is_open, ingest_token(app.home.path), link)
 
 
 class Guarded:
     """Lets in who is on this machine, knows the token, and is no foreign web page."""
 
     def __init__(
-        self, inner: ASGIApp, token: str, is_open: Callable[[Request], bool] = lambda request: False, ingest: str = ""
+        self,
+        inner: ASGIApp,
+        token: str,
+        is_open: Callable[[Request], bool] = lambda request: False,
+        ingest: str = "",
+        refused_link: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self._inner = inner
         self._token = token
         self._is_open = is_open
         self._ingest = ingest
+        self._refused_link = refused_link
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -107,6 +130,9 @@ class Guarded:
         if self._ingest and request.url.path in INGEST_ROUTES and tokens.matches(given, self._ingest):
             return None
         if not tokens.matches(given, self._token):
+            why = self._refused_link(request) if given is None else None
+            if why is not None:
+                return _error(403, why) if why else None
             return _error(
                 401, "the token is missing or wrong. Send `Authorization: Bearer <token of $CDESK_HOME/token>`."
             )
@@ -241,6 +267,10 @@ async def _health(request: Request) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, CdeskError)
     status = 400 if error.exit_code == 2 else 503 if error.retryable or isinstance(error, QueueError) else 500
+    if isinstance(error, OverCap):
+        return _json(
+            {"error": str(error), "estimate": {"bytes": error.bytes, "rows": error.rows}, "cap": error.cap}, status
+        )
     return _error(507 if isinstance(error, QueueFull) else status, str(error))
 
 

@@ -1,7 +1,7 @@
 """What Claude is told, in one answer for the page: every line with why it was chosen, and each time it was told.
 
     GET  /v1/page/context            project, kind    where somebody worked, the context there, when Claude was told, what is silenced
-    GET  /v1/page/context/source     citation         what stands behind a line
+    GET  /v1/page/context/source     citation, row, column    what stands behind a line, or a cell of an answer
     POST /v1/page/context/{act}                       the acts of /v1/insights that ACTS names, as they are
 
 Limits first: the latest PLACES_MAX projects, TOLD times and SILENCED_MAX silenced insights. The context comes from the
@@ -18,7 +18,7 @@ from cdesk.capture.answer import CHARACTERS_MAX, Amount
 from cdesk.context.cache import Place
 from cdesk.context.model import KINDS, Context, ContextKey, Statement
 from cdesk.context.text import rendered
-from cdesk.query.explain import Explanation, explain
+from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND_MAX, Explained, Insight
 from cdesk.query.told import Telling, Tellings
 from cdesk.surface import context
@@ -86,9 +86,9 @@ class ToldDesk:
             told=self._tellings.latest(key.customer, key.project_path), silenced=self._silenced(key),
         )  # fmt: skip
 
-    def source(self, citation: str) -> Behind:
-        """Raises UsageError, WarehouseError."""
-        found = explain(self._app.warehouse, citation)
+    def source(self, citation: str, row: int | None = None, column: str | None = None) -> Behind:
+        """row, column: of the answer that is cited, for what is behind that cell. Raises UsageError, WarehouseError."""
+        found = self._app.explain(citation, row, column)
         is_insight = found.is_a == "insight"
         return Behind(found, self._app.insights.explain(str(found.said["id"])) if is_insight else None)
 

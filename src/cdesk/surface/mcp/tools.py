@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import msgspec
@@ -31,8 +32,13 @@ EVIDENCE_MAX = 50
 FOUND_CHARACTERS_MAX = 240
 """Of one text in a list of activities."""
 EXPLAINED_CHARACTERS_MAX = 4_000
+EXPLAINED_ACTIVITIES_MAX = 50
 SEARCH_ROWS_MAX = 200
+ARTIFACT_ROWS = 500
+"""Of one page that the service is asked for."""
 DAYS_MAX = 366
+ROLE = "agent"
+"""Who Claude is when it asks."""
 
 Meta = msgspec.Meta
 Tokens: TypeAlias = Annotated[
@@ -371,25 +377,40 @@ _SHOWN_ELSEWHERE = frozenset({"project_path", "cli_version", "git_branch", "tool
 
 class Explain(Arguments, frozen=True):
     citation: Annotated[
-        str, Meta(min_length=1, max_length=200, description="'activity:<id>', 'atom:<id>' or 'cdesk:<query_id>'.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="'activity:<id>', 'atom:<id>', 'cdesk:<query_id>' or 'artifact:<id>'.",
+        ),
     ]
+    row: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Of the answer that is cited, from 1: which activities are behind it."),
+    ] = None
+    column: Annotated[Name | None, Meta(description="Of that row. Left out: the first that counts something.")] = None
 
 
 class Explained(Given, frozen=True):
-    """said: what stands there · comes_from: citations one step back, which explain takes, too"""
+    """said: what stands there · comes_from: citations one step back, which explain takes, too; of a row the first
+    EXPLAINED_ACTIVITIES_MAX · behind: how many activities are behind the cell"""
 
     citation: str
-    is_a: Literal["activity", "insight", "query"]
+    is_a: Literal["activity", "insight", "query", "artifact"]
     said: dict[str, Any]
     comes_from: list[str]
     note: str
+    behind: int | None = None
 
 
 def _explain(desk: Desk, asked: Explain, call: Running) -> Explained:
-    answer = desk.ask("/v1/explain", {"citation": asked.citation})
+    cell = {name: value for name, value in (("row", asked.row), ("column", asked.column)) if value is not None}
+    answer = desk.ask("/v1/explain", {"citation": asked.citation, **cell})
+    behind = answer.get("cell")
     return Explained(
         citation=answer["citation"], is_a=answer["is_a"], said=quoted_all(answer["said"], EXPLAINED_CHARACTERS_MAX),
-        comes_from=answer["comes_from"], note=NOTE,
+        comes_from=answer["comes_from"][:EXPLAINED_ACTIVITIES_MAX], note=NOTE,
+        behind=len(behind["activities"]) if behind else None,
     )  # fmt: skip
 
 
@@ -401,10 +422,12 @@ class ListQuestions(Arguments, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """columns: names with what each holds"""
+    """parameters: names with what each may be · columns: names with what each holds"""
 
     name: str
     title: str
+    description: str
+    parameters: dict[str, str]
     columns: dict[str, str]
 
 
@@ -413,28 +436,56 @@ class GivenQuestions(Given, frozen=True):
 
 
 def _list_questions(desk: Desk, asked: ListQuestions, call: Running) -> GivenQuestions:
-    answer = desk.ask("/v1/questions", {})
-    return GivenQuestions(questions=[Question(**one) for one in answer["questions"]])
+    answer = desk.ask(f"/v1/questions?role={ROLE}", {})
+    return GivenQuestions(questions=[
+        Question(
+            name=one["name"], title=one["title"], description=one["description"],
+            parameters={each["name"]: _parameter(each) for each in one["parameters"]},
+            columns={each["name"]: each["description"] for each in one["columns"]},
+        )
+        for one in answer["questions"]
+    ])  # fmt: skip
+
+
+def _parameter(one: Mapping[str, Any]) -> str:
+    """In one line: its type, bounds, default, and meaning."""
+    bounds = f" {one['min']:g} to {one['max']:g}" if one["min"] is not None else ""
+    kind = " or ".join(one["choices"]) if one["choices"] else "list of text" if one["type"] == "list" else one["type"]
+    default = ", may be left out" if one["is_optional"] else f", {one['default']} by default"
+    return f"{kind}{bounds}{default}: {one['description']}"
 
 
 class Ask(Arguments, frozen=True):
     question: Annotated[Name, Meta(description="Its name, from list_questions.")]
-    days: Annotated[int, Meta(ge=1, le=DAYS_MAX, description="So many days back from now.")] = 7
-    project: Annotated[
-        str | None, Meta(description="Absolute folder. Left out: this session's. '*': all projects.")
+    days: Annotated[
+        Annotated[int, Meta(ge=1, le=DAYS_MAX)] | None,
+        Meta(description="So many days back from now. Left out: the question's own."),
     ] = None
+    project: Annotated[
+        str | None,
+        Meta(description="Absolute folder, where the question takes one. Left out: this session's. '*': all projects."),
+    ] = None
+    parameters: Annotated[dict[str, Any], Meta(description="Its other parameters, by name.")] = {}
+    fresh: Annotated[
+        bool, Meta(description="Ask anew when the data has changed. Left out: a recorded answer will do.")
+    ] = False
     max_tokens: Tokens = page.TOKENS
     cursor: Cursor = None
 
 
 class GivenAnswer(Given, frozen=True):
-    """rows: by column, in the question's order · cite: the query that gave them"""
+    """rows: by column, in the question's order · cite: the query that gave them, which explain takes
+    data_as_of: the newest activity then · is_current: the data has brought no news since; else ask with fresh
+    watermark: to be told with the figures, where only a part of the rows was read"""
 
     question: str
     columns: list[str]
     rows: list[list[Any]]
     cite: str
+    data_as_of: str | None
+    is_current: bool
     note: str
+    watermark: str | None = None
     cursor: str | None = None
 
 
@@ -443,12 +494,68 @@ def _ask(desk: Desk, asked: Ask, call: Running) -> GivenAnswer:
     start = (page.place(asked.cursor, "ask", int) or [0])[0]
     answer = desk.ask("/v1/ask", {
         "question": asked.question, "days": asked.days, "project": None if project == EVERY_PROJECT else project,
+        "parameters": asked.parameters, "fresh": asked.fresh, "role": ROLE,
     })  # fmt: skip
     left = [quoted_all(row, FOUND_CHARACTERS_MAX) for row in answer["rows"][start:]]
     count = page.fitting(left, asked.max_tokens)
     return GivenAnswer(
         question=asked.question, columns=answer["columns"], rows=left[:count], cite=f"cdesk:{answer['query_id']}",
-        note=NOTE, cursor=page.cursor("ask", start + count) if count < len(left) else None,
+        data_as_of=answer["data_as_of"], is_current=answer["is_current"], note=NOTE, watermark=answer["watermark"],
+        cursor=page.cursor("ask", start + count) if count < len(left) else None,
+    )  # fmt: skip
+
+
+# -- get_artifact ------------------------------------------------------------------------------------------------
+
+
+class GetArtifact(Arguments, frozen=True):
+    artifact: Annotated[
+        str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX, description="Its id, or 'artifact:<id>'.")
+    ]
+    max_tokens: Tokens = page.TOKENS
+    cursor: Cursor = None
+
+
+class ArtifactColumn(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    type: str
+    unit: str | None = None
+
+
+class GivenArtifact(Given, frozen=True):
+    """rows: in order, as many as the budget holds · offset: of the first, from 0 · row_count: of all of it
+    cites: the query it answers"""
+
+    artifact: str
+    title: str
+    columns: list[ArtifactColumn]
+    rows: list[list[Any]]
+    offset: int
+    row_count: int
+    cites: str | None
+    note: str
+    cursor: str | None = None
+
+
+def _get_artifact(desk: Desk, asked: GetArtifact, call: Running) -> GivenArtifact:
+    """A page of the service holds more rows than the budget: the cursor says which page, and how many were given of it."""
+    at = f"/v1/artifacts/{quote(_cited(asked.artifact, 'artifact'), safe='')}"
+    of_page, skip = page.place(asked.cursor, "get_artifact", str, int) or ("", 0)
+    whole = desk.ask(at, {})
+    found = desk.ask(f"{at}/rows?{urlencode({'limit': ARTIFACT_ROWS} | ({'cursor': of_page} if of_page else {}))}", {})
+    left = [quoted_all(row, FOUND_CHARACTERS_MAX) for row in found["rows"][skip:]]
+    count = page.fitting(left, asked.max_tokens)
+    if count < len(left):
+        following: str | None = page.cursor("get_artifact", of_page, skip + count)
+    else:
+        following = page.cursor("get_artifact", found["cursor"], 0) if found["cursor"] else None
+    return GivenArtifact(
+        artifact=f"artifact:{whole['artifact_id']}", title=quoted(whole["title"], FOUND_CHARACTERS_MAX),
+        columns=[
+            ArtifactColumn(quoted(one["name"], NAME_CHARACTERS_MAX), one["type"], one["unit"]) for one in whole["columns"]
+        ],
+        rows=left[:count], offset=found["offset"] + skip, row_count=whole["row_count"],
+        cites=f"cdesk:{whole['query_id']}" if whole["query_id"] else None, note=NOTE, cursor=following,
     )  # fmt: skip
 
 
@@ -530,14 +637,21 @@ _TOOLS = (
     ),
     Tool(
         name="list_questions", title="Ready-made questions",
-        description="The questions that ask can answer, with the columns each gives.",
+        description="The questions that ask can answer, with what each takes and the columns it gives.",
         takes=ListQuestions, gives=GivenQuestions, run=_list_questions, waits_for="service",
     ),
     Tool(
         name="ask", title="Answer a ready-made question",
-        description="Rows that answer one of the questions of list_questions: spend by day, model or project, tools and "
-        "their failures, the slowest tools, recent sessions, failures now. The answer cites its query.",
+        description="Rows that answer one of the questions of list_questions: cost by anything, tools and their "
+        "failures, sessions and their timelines, caches, subagents, MCP servers, edits, insights. The answer cites its "
+        "query, and says as of when it is.",
         takes=Ask, gives=GivenAnswer, run=_ask, waits_for="service",
+    ),
+    Tool(
+        name="get_artifact", title="Page through a kept result",
+        description="Rows of a whole result that was kept as an artifact, in order and within the budget, with its columns "
+        "and the query it answers. Use it for the rest of a long answer, or for a result somebody names as artifact:<id>.",
+        takes=GetArtifact, gives=GivenArtifact, run=_get_artifact, waits_for="service",
     ),
 )  # fmt: skip
 TOOLS: dict[str, Tool] = {tool.name: tool for tool in _TOOLS}
