@@ -20,7 +20,6 @@ HEAVY = ("duckdb", "sqlglot", "starlette", "uvicorn", "mcp", "pydantic", "rich",
 PROBE = f"""
 import sys, threading
 from cdesk.cli import main
-from cdesk.surface.mcp.tools import TOOLS
 status = main(["mcp"])
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.__stderr__)
 sys.exit(status)
