@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
+    from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
@@ -276,6 +277,12 @@ class App(Producer):
         from cdesk.refresh.task import load
 
         return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        from cdesk.dataset import Datasets
+
+        return Datasets(self.warehouse, self.query_id)
 
     @cached_property
     def contexts(self) -> ContextFollower:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "usage": "tokens and dollars by day, week, month, session, project, model, tool or user",
     "context": "what Claude is told of a project, and where it is known from",
     "sql": "ask the warehouse in SQL (read-only)",
+    "dataset": "an activity's rows, with what happened ever, before, after or in between",
     "identity": "who did what: link, alias, remove or correct customers, and undo it",
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",

@@ -26,7 +26,7 @@ from sqlglot import exp
 
 from cdesk.dataset.bounds import Bounds, Edge, Window, window
 from cdesk.dataset.definition import (
-    COLUMNS, COMPARISONS, COUNTED, LISTS, TESTS, Append, Column, Condition, Definition, Kind, Operand, Primary, Scalar,
+    COLUMNS, COMPARISONS, COUNTED, LISTS, TESTS, Append, Column, Condition, Definition, Kind, Operand, Primary, Scalar, Side,
     bound, kind_of,
 )  # fmt: skip
 from cdesk.sql.identifier import quote
@@ -132,7 +132,7 @@ class _Compiler:
         texts = ",\n".join(f"{name} AS (\n{text}\n)" for name, text in [*heads, *self.steps])
         last = f"j{len(appended)}" if appended else "p"
         recursive = "RECURSIVE " if self.definition.primary.occurrence.kind == "time_spine" else ""
-        order = "ORDER BY ts, k, activity_id"
+        order = f"ORDER BY {last}.ts, {last}.k, {last}.activity_id"
         return Statement(
             f"WITH {recursive}{texts}\nSELECT {columns}\n  FROM {last}\n {order}", tuple(self.values.given)
         )
@@ -164,6 +164,8 @@ class _Compiler:
         )
         counts = "".join(f", {_COUNTS[name]}" for name in sorted(rows.counted))
         kept = f"SELECT *{counts}\n  FROM {rows.name}_rows{_where(rows.conditions)}"
+        if not (chosen or counts or rows.conditions):
+            return [(rows.name, head)]
         if not chosen:
             return [(f"{rows.name}_rows", head), (rows.name, kept)]
         return [
@@ -172,34 +174,30 @@ class _Compiler:
         ]  # fmt: skip
 
     def _spine(self, primary: Primary) -> list[tuple[str, str]]:
-        """A row per customer and period, from that of the first activity on."""
-        rows, period = self.primary, (primary.occurrence.interval or "day").upper()
-        # what is asked of a spine is not read from rows: its own names stand for it
-        asked = {text: name for text, name in rows.read.items()}
-        rows.read = {"customer": "customer", "anonymous_customer_id": "anonymous_customer_id"}
-        rows.conditions = [self.condition(each, rows, rows) for each in primary.filters]
-        head, kept = self.rows(rows)
+        """A row per customer and period, from that of the first activity on. What is asked of it is read of periods."""
+        period = (primary.occurrence.interval or "day").upper()
+        seen = _Rows("seen", primary.activity)
+        seen.read = {name: name for name in ("customer", "anonymous_customer_id")}
+        seen.conditions = [self.condition(each, seen, seen) for each in primary.filters]
         end = "MAX(ts)" if primary.occurrence.end_period == "max" else "GREATEST(MAX(ts), SYSDATE())"
-        whole = (
-            f"SELECT k, MAX(customer) AS customer, MAX(anonymous_customer_id) AS anonymous_customer_id,\n"
+        spans = (
+            "SELECT k, MAX(customer) AS customer, MAX(anonymous_customer_id) AS anonymous_customer_id,\n"
             f"       DATE_TRUNC('{period}', MIN(ts)) AS first_ts, DATE_TRUNC('{period}', {end}) AS last_ts\n"
-            f"  FROM p_kept\n GROUP BY k"
+            "  FROM seen\n GROUP BY k"
         )
-        grown = (
-            "SELECT k, customer, anonymous_customer_id, first_ts AS ts, last_ts, 1 AS n\n  FROM p_whole\n UNION ALL\n"
+        spine = (
+            "SELECT k, customer, anonymous_customer_id, first_ts AS ts, last_ts, 1 AS n\n  FROM spans\n UNION ALL\n"
             f"SELECT k, customer, anonymous_customer_id, DATEADD({period}, 1, ts), last_ts, n + 1\n"
-            "  FROM p_spine\n WHERE ts < last_ts"
+            "  FROM spine\n WHERE ts < last_ts"
         )
-        activity = self.values.place(primary.activity, "VARCHAR")
-        inner = (
-            f"SELECT *, MD5(k || ' ' || TO_DATE(ts)::VARCHAR) AS activity_id, {activity} AS activity,\n"
-            f"       DATEADD({period}, 1, ts) AS next_ts, DATEADD({period}, -1, ts) AS previous_ts\n  FROM p_spine"
+        periods = (
+            "SELECT *, MD5(k || ' ' || TO_DATE(ts)::VARCHAR) AS activity_id,\n"
+            f"       {self.values.place(primary.activity, 'VARCHAR')} AS activity,\n"
+            f"       DATEADD({period}, 1, ts) AS next_ts, DATEADD({period}, -1, ts) AS previous_ts\n  FROM spine"
         )
-        read = "".join(f", {text} AS {name}" for text, name in asked.items())
-        return [
-            head, ("p_kept", kept[1]), ("p_whole", whole), ("p_spine", grown), ("p_periods", inner),
-            ("p", f"SELECT k, ts, activity_id, n, next_ts, previous_ts{read}\n  FROM p_periods"),
-        ]  # fmt: skip
+        read = "".join(f", {text} AS {name}" for text, name in self.primary.read.items())
+        rows = f"SELECT k, ts, activity_id, n, next_ts, previous_ts{read}\n  FROM periods"
+        return [*self.rows(seen), ("spans", spans), ("spine", spine), ("periods", periods), ("p", rows)]
 
     def condition(self, condition: Condition, left: _Rows, right: _Rows, prefixes: tuple[str, str] = ("", "")) -> str:
         """A comparison, its operands by the names of `primary` and `appended` rows; prefixes: what stands before them."""
@@ -236,7 +234,7 @@ class _Appended:
         self.window = window(compiler.definition.primary, append, compiler.bounds)
         self.sources = [self.rows.operand(column, _output_kind(column)) for column in append.columns]
         self.names = [f"o{number}_{place}" for place in range(1, len(append.columns) + 1)]
-        own = [each for each in append.join_conditions if all(one.side == "appended" for one in _sides(each))]
+        own = [each for each in append.join_conditions if set(_sides(each)) == {"appended"}]
         across = [each for each in append.join_conditions if each not in own]
         self.rows.conditions = [compiler.condition(each, self.rows, self.rows) for each in append.filters]
         self.own = [compiler.condition(each, self.rows, self.rows) for each in own]
@@ -380,24 +378,20 @@ class _Appended:
         """Both activities in the order of time; a primary row reads what has run up so far. It goes first of its
         instant, as neither before nor after takes what is at its own time."""
         is_before = self.window.end is not None
-        nothing = "".join(f", NULL AS {one}" for one in dict.fromkeys(self.sources))
-        values = "".join(f", {one}" for one in dict.fromkeys(self.sources) if one != "ts")
-        ts_value = ", ts AS ts_value" if "ts" in self.sources else ""
-        if ts_value:
-            nothing = nothing.replace(", NULL AS ts", ", NULL AS ts_value", 1)
+        values = {source: f"v{place}" for place, source in enumerate(dict.fromkeys(self.sources), 1)}
         over = (
-            f"OVER (PARTITION BY k ORDER BY ts{'' if is_before else ' DESC'}, is_appended "
+            f" OVER (PARTITION BY k ORDER BY ts{'' if is_before else ' DESC'}, is_appended "
             "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
         )
-        sums = self._given(
-            [_aggregated(c, "ts_value" if s == "ts" else s, f" {over}") for c, s in self._columns("")]
-        )
+        sums = self._given([_aggregated(column, values[source], over) for column, source in self._columns("")])
+        nothing = "".join(f", NULL AS {name}" for name in values.values())
+        given = "".join(f", {source} AS {name}" for source, name in values.items())
         both = (
-            f"SELECT k, ts, n AS row_n, 0 AS is_appended{nothing} FROM p WHERE k IS NOT NULL\n UNION ALL\n"
-            f"SELECT k, ts, NULL, 1{ts_value}{values} FROM {self.rows.name} WHERE k IS NOT NULL"
+            f"SELECT k, ts, n, 0 AS is_appended{nothing} FROM p WHERE k IS NOT NULL\n UNION ALL\n"
+            f"SELECT k, ts, NULL AS n, 1 AS is_appended{given} FROM {self.rows.name} WHERE k IS NOT NULL"
         )
         self._step(f"{self.rows.name}_both", both)
-        self._step(f"{self.rows.name}_along", f"SELECT k, row_n AS n{sums}\n  FROM {self.rows.name}_both")
+        self._step(f"{self.rows.name}_along", f"SELECT k, n{sums}\n  FROM {self.rows.name}_both")
         self._step(name, f"SELECT *\n  FROM {self.rows.name}_along\n WHERE n IS NOT NULL")
 
     # -- both --------------------------------------------------------------------------------------------------
@@ -414,13 +408,9 @@ class _Appended:
         self.compiler.steps.append((name, text))
 
 
-def _sides(condition: Condition) -> list[Operand]:
-    """A join condition's operands; one without a side is of the appended activity."""
-    return [msg if msg.side else _of_appended(msg) for msg in condition.operands]
-
-
-def _of_appended(operand: Operand) -> Operand:
-    return Operand(side="appended", column=operand.column, feature=operand.feature, type=operand.type)
+def _sides(condition: Condition) -> list[Side]:
+    """Whom a join condition looks at; where no side is named, at the appended activity."""
+    return [each.side or "appended" for each in condition.operands]
 
 
 def _output_kind(column: Column) -> Kind | None:

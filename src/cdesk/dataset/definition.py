@@ -52,6 +52,7 @@ OF_A_SPINE = ("activity_id", "ts", "customer", "anonymous_customer_id", "activit
 AGGREGATES = (
     "count", "count_distinct", "sum", "sum_bool", "avg", "min", "max", "listagg", "listagg_distinct",
 )  # fmt: skip
+_ARITHMETIC = {"sum": ("integer", "number"), "avg": ("integer", "number"), "sum_bool": ("boolean",)}
 PICKS: tuple[Pick, ...] = ("first", "last", "nth", "aggregate")
 WHENS: tuple[When, ...] = ("ever", "before", "after", "in_between", "between_before")
 RELATIONSHIPS: dict[str, tuple[Pick, When]] = {
@@ -65,7 +66,7 @@ TESTS = {"is null": "IS NULL", "is not null": "IS NOT NULL"}
 OPS = (*COMPARISONS, *LISTS, *TESTS)
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     pass
 
 
@@ -255,6 +256,9 @@ def _check_column(column: Column, *, aggregated: bool, is_spine: bool = False) -
         raise UsageError(f"column {column.title!r} aggregates, but one row is appended.", "Use an aggregate relationship.")
     if column.aggregate is not None and column.aggregate not in AGGREGATES:
         raise UsageError(f"there is no aggregate {column.aggregate[:60]!r}.", nearest(column.aggregate, AGGREGATES))
+    wanted = _ARITHMETIC.get(column.aggregate or "", ())
+    if wanted and column.column is not None and COLUMNS[column.column] not in wanted:
+        raise UsageError(f"{column.aggregate} of {column.column} means nothing.", "Count it, or aggregate a feature.")
 
 
 def _check_source(source: Column | Operand, is_spine: bool = False) -> None:

@@ -4,6 +4,7 @@ POST /v1/search       activities, the newest first
 POST /v1/explain      what stands behind a citation
 GET  /v1/questions    the ready-made questions
 POST /v1/ask          the answer to one of them
+POST /v1/datasets     an activity's rows, with what happened ever, before, after or in between
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cdesk.query.cells import answer_json
 from cdesk.query.explain import Explanation, explain
 from cdesk.query.questions import QUESTIONS, Asked, Question, Questions
 from cdesk.query.search import Hits, Search, Searches
+from cdesk.surface.dataset import DatasetRequest, answered
 from cdesk.surface.http.asked import UsageRequest
 
 BODY_BYTES_MAX = 64 * 1024
@@ -47,6 +49,7 @@ class Answers:
             "/v1/search": (Search, self.search),
             "/v1/explain": (ExplainRequest, self.explain),
             "/v1/ask": (Asked, self.ask),
+            "/v1/datasets": (DatasetRequest, self.dataset),
             "/v1/usage": (UsageRequest, self._usage),
         }
 
@@ -58,6 +61,9 @@ class Answers:
 
     def ask(self, asked: Asked) -> dict[str, Any]:
         return answer_json(self._questions.ask(asked))
+
+    def dataset(self, asked: DatasetRequest) -> dict[str, Any]:
+        return answered(self._app.datasets, asked)
 
     def listed(self) -> QuestionList:
         return QuestionList(QUESTIONS)
@@ -81,6 +87,7 @@ class Answers:
         return [
             Route("/v1/questions", self._answered),
             *(Route(path, self._answered, methods=["POST"]) for path in ("/v1/search", "/v1/explain", "/v1/ask")),
+            Route("/v1/datasets", self._answered, methods=["POST"]),
         ]
 
     async def _answered(self, request: Request) -> Response:

@@ -34,6 +34,7 @@ from cdesk.query.search import Hits, Search
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
+from cdesk.surface.dataset import DatasetAnswer, DatasetRequest
 from cdesk.surface.http.answers import ExplainRequest, QuestionList
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
@@ -207,7 +208,7 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: tuple[type, ...] = (
-    Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
+    Error, RpcStatus, Status, DatasetRequest, DatasetAnswer, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
@@ -338,6 +339,9 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               errors=(400, *_READS)),
     Operation("GET", "/v1/questions", "Ready-made questions, with the columns of their answers.",
               _told(QuestionList, "All of them."), errors=(400,)),
+    Operation("POST", "/v1/datasets", "An activity's rows, with what happened ever, before, after or in between.",
+              _told(DatasetAnswer, "Its rows, and the SQL they come from."),
+              takes=Body("The dataset.", {JSON: _of(DatasetRequest)}), errors=(400, *_READS)),
     Operation("POST", "/v1/ask", "The answer to a ready-made question.", _told(SqlAnswer, "Its rows."),
               takes=Body("The question, by name.", {JSON: _of(Asked)}), errors=(400, *_READS)),
     _mcp(),
