@@ -384,11 +384,12 @@ class _Appended:
             "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
         )
         sums = self._given([_aggregated(column, values[source], over) for column, source in self._columns("")])
-        nothing = "".join(f", NULL AS {name}" for name in values.values())
+        kinds = {source: _stored_kind(column) for column, source in self._columns("")}
+        nothing = "".join(f", CAST(NULL AS {_SQL_TYPES[kinds[source]]}) AS {name}" for source, name in values.items())
         given = "".join(f", {source} AS {name}" for source, name in values.items())
         both = (
             f"SELECT k, ts, n, 0 AS is_appended{nothing} FROM p WHERE k IS NOT NULL\n UNION ALL\n"
-            f"SELECT k, ts, NULL AS n, 1 AS is_appended{given} FROM {self.rows.name} WHERE k IS NOT NULL"
+            f"SELECT k, ts, CAST(NULL AS BIGINT) AS n, 1 AS is_appended{given} FROM {self.rows.name} WHERE k IS NOT NULL"
         )
         self._step(f"{self.rows.name}_both", both)
         self._step(f"{self.rows.name}_along", f"SELECT k, n{sums}\n  FROM {self.rows.name}_both")
@@ -428,6 +429,11 @@ def _output_kind(column: Column) -> Kind | None:
             return "boolean"
     is_as_stored = column.column == "activity_id" and column.aggregate is None and kind_of(column) == "string"
     return None if is_as_stored else kind_of(column)
+
+
+def _stored_kind(column: Column) -> Kind:
+    """Of what is read for a column, also where it is read as the stream has it."""
+    return _output_kind(column) or COLUMNS.get(column.column or "", "string")
 
 
 _RUNNING = frozenset({"count", "sum", "sum_bool", "avg", "min", "max"})

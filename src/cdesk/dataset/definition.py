@@ -28,6 +28,7 @@ APPENDED_MAX = 50
 COLUMNS_MAX = 500
 CONDITIONS_MAX = 100
 NTH_MAX = 1_000_000
+NUMBER_MAX = 1e308
 
 Kind: TypeAlias = Literal["string", "integer", "number", "boolean", "timestamp", "json"]
 Side: TypeAlias = Literal["primary", "appended"]
@@ -332,6 +333,8 @@ def kind_of(source: Column | Operand) -> Kind:
 
 def bound(literal: Scalar, kind: Kind) -> tuple[Scalar | datetime, str]:
     """A literal as a value to compare with what is of this kind, and its SQL type. Raises UsageError."""
+    if isinstance(literal, int | float) and not abs(literal) <= NUMBER_MAX:
+        raise UsageError("a literal is out of all bounds.", "Numbers are as a DOUBLE can hold them.")
     wanted = f"the literal {str(literal)[:60]!r} is no {kind}."
     match kind, literal:
         case _, None:

@@ -24,6 +24,7 @@ from cdesk.dataset.definition import (
 from cdesk.errors import UsageError
 
 TEXT_CHARACTERS_MAX = 200_000
+NUMBER_CHARACTERS_MAX = 40
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s|--[^\n]*)+)|(?P<name>[A-Za-z_]\w*)|"(?P<quoted>(?:[^"]|"")*)"|'(?P<text>(?:[^']|'')*)'"""
     r"""|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<sign><=|>=|<>|!=|==|[=<>(),.:])"""
@@ -157,7 +158,7 @@ class _Words:
             case "text":
                 return self._text_literal()
             case "number":
-                text = self._next()
+                text = self._next() if len(self._value()) <= NUMBER_CHARACTERS_MAX else self._fail("a shorter number is missing")
                 return int(text) if text.lstrip("-").isdigit() else float(text)
             case "name" if self._value().lower() in ("true", "false"):
                 return self._next().lower() == "true"
