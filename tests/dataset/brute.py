@@ -1,6 +1,6 @@
 """Datasets by looking at every pair of rows: what ActivitySchema's words mean, without any SQL.
 
-    filters → numbers, next and previous → occurrences → for each, the rows of an appended activity that fit → one, or a sum
+filters → numbers, next and previous → occurrences → for each, the rows of an appended activity that fit → one, or a sum
 """
 
 from __future__ import annotations
@@ -204,7 +204,9 @@ def _holds(condition: Condition, row: Numbered, primary: Numbered | None) -> boo
 def _operand(operand: Operand, row: Numbered, primary: Numbered | None) -> Any:
     if operand.is_literal:
         return operand.literal
-    return _read(operand, primary if primary is not None and operand.side == "primary" else row, operand.type or "string")
+    return _read(
+        operand, primary if primary is not None and operand.side == "primary" else row, operand.type or "string"
+    )
 
 
 def _aggregate(column: Column, rows: Sequence[Numbered], bounds: str) -> Any:

@@ -23,8 +23,9 @@ ASKED: dict[str, dict[str, Any]] = {
     "get_context": {}, "record_insight": {"subject": "lab", "metric": "works", "statement": "The lab works."},
     "log_event": {"activity": "lab_visited"}, "usage": {"by": "model"}, "search_activity": {"text": "lab"},
     "explain": {"citation": "cdesk:none"}, "list_questions": {}, "ask": {"question": "tool_usage"},
+    "dataset": {"dataset": "primary all tool_called show ts"},
 }  # fmt: skip
-NEED_SERVICE = {"usage", "search_activity", "list_questions", "ask"}
+NEED_SERVICE = {"usage", "search_activity", "list_questions", "ask", "dataset"}
 ERRS_ALWAYS = {"explain"}
 """It is asked for a citation that nothing stands behind."""
 

@@ -13,6 +13,7 @@ from cdesk.cli import show
 from cdesk.cli.client import connect
 from cdesk.dataset.bounds import BOUNDS
 from cdesk.errors import UsageError
+from cdesk.surface.dataset import DatasetAnswer, DatasetRequest, answer, answered, definition
 
 ROWS_SHOWN = 200
 FOLD_AT = 28
@@ -36,15 +37,14 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--show-sql", action="store_true", help="also the SQL, as Snowflake takes it")
     parser.add_argument("--json", action="store_true", help='print {"columns", "rows"}')
     given = parser.parse_args(arguments)
-    text = _text(given.words, given.definition)
-    rows_max = ROWS_MAX if given.json else ROWS_SHOWN + 1
-    answer = _over_file(text, given, rows_max) if given.stream else _over_warehouse(text, given, rows_max)
+    asked = DatasetRequest(_text(given.words, given.definition), given.bounds, ROWS_MAX if given.json else ROWS_SHOWN)
+    found = _over_file(asked, Path(given.stream)) if given.stream else _over_warehouse(asked)
     if given.json:
-        show.json({name: answer[name] for name in ("columns", "rows", *(["sql", "values"] if given.show_sql else []))})
+        _json(found, with_sql=given.show_sql)
         return 0
     if given.show_sql:
-        print(f"{answer['sql']}\n\n-- bound: {msgspec.json.encode(answer['values']).decode()}\n")
-    _show(answer)
+        print(f"{found.sql}\n\n-- bound: {msgspec.json.encode(found.values).decode()}\n")
+    _show(found)
     return 0
 
 
@@ -59,44 +59,49 @@ def _text(words: str | None, file: str | None) -> str:
         raise UsageError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is no text'}.") from None
 
 
-def _over_file(text: str, given: Any, rows_max: int) -> dict[str, Any]:
-    from cdesk.dataset import over_file, read
-    from cdesk.surface.dataset import dataset_json
+def _over_file(asked: DatasetRequest, stream: Path) -> DatasetAnswer:
+    from cdesk.dataset import over_file
 
-    return dataset_json(over_file(read(text), Path(given.stream), given.bounds, rows_max=rows_max))
+    found = over_file(definition(asked.definition), stream, asked.bounds, rows_max=asked.rows_max + 1)
+    return answer(found, asked.rows_max)
 
 
-def _over_warehouse(text: str, given: Any, rows_max: int) -> dict[str, Any]:
+def _over_warehouse(asked: DatasetRequest) -> DatasetAnswer:
     client = connect(config.home())
     if client is not None:
-        return dict(client.post("/v1/datasets", {"definition": text, "bounds": given.bounds, "rows_max": rows_max}))
+        return msgspec.convert(client.post("/v1/datasets", msgspec.to_builtins(asked)), DatasetAnswer)
     from cdesk.app import open_app
-    from cdesk.dataset import read
-    from cdesk.surface.dataset import dataset_json
 
-    definition = read(text)
+    definition(asked.definition)  # what is wrong is said before the warehouse is opened
     app = open_app()
     try:
         app.uploader.drain()
-        return dataset_json(app.datasets.ask(definition, given.bounds, rows_max=rows_max))
+        return answered(app.datasets, asked)
     finally:
         app.close()
 
 
-def _show(answer: dict[str, Any]) -> None:
-    rows, columns = answer["rows"][:ROWS_SHOWN], answer["columns"]
-    cut = f"only the first {ROWS_SHOWN} rows are shown" if len(answer["rows"]) > ROWS_SHOWN else f"{len(rows)} rows"
-    note = " · ".join(part for part in (cut, answer["query_id"]) if part)
-    if not rows:
-        print(f"No rows. {answer['query_id']}".strip())
+def _json(found: DatasetAnswer, *, with_sql: bool) -> None:
+    show.json({
+        "columns": found.columns, "rows": found.rows, **({"sql": found.sql, "values": found.values} if with_sql else {}),
+    })  # fmt: skip
+    if found.is_cut:
+        print(f"cdesk dataset: only the first {len(found.rows):,} rows are given.", file=sys.stderr)
+
+
+def _show(found: DatasetAnswer) -> None:
+    if not found.rows:
+        print(f"No rows. {found.query_id}".strip())
         return
-    texts = [[_cell(value) for value in row] for row in rows]
-    widest = (max(len(name), *(len(text[place]) for text in texts)) for place, name in enumerate(columns))
+    count = f"only the first {len(found.rows)} rows are shown" if found.is_cut else f"{len(found.rows)} rows"
+    note = " · ".join(part for part in (count, found.query_id) if part)
+    texts = [[_cell(value) for value in row] for row in found.rows]
+    widest = (max(len(name), *(len(text[place]) for text in texts)) for place, name in enumerate(found.columns))
     if sum(min(width, FOLD_AT) + 3 for width in widest) > show.width():
-        show.records(columns, texts, note=note)
+        show.records(found.columns, texts, note=note)
         return
-    right = [place for place in range(len(columns)) if all(isinstance(row[place], int | float) for row in rows)]
-    show.table("", columns, texts, right=right, note=note)
+    right = [place for place, cell in enumerate(found.rows[0]) if isinstance(cell, int | float)]
+    show.table("", found.columns, texts, right=right, note=note)
 
 
 def _cell(value: Any) -> str:

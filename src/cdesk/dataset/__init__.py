@@ -1,8 +1,8 @@
 """Datasets: the ActivitySchema way to ask. A primary activity and what happened ever, before, after or in between.
 
-    definition   what is asked, as records or JSON       text   the same, readable
-    bounds       whose rules on equal times              compile   one portable statement
-    run          over the warehouse or a CSV file        names   misspelt ones are errors
+definition   what is asked, as records or JSON       text   the same, readable
+bounds       whose rules on equal times              compile   one portable statement
+run          over the warehouse or a CSV file        names   misspelt ones are errors
 """
 
 from __future__ import annotations

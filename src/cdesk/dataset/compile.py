@@ -26,8 +26,22 @@ from sqlglot import exp
 
 from cdesk.dataset.bounds import Bounds, Edge, Window, window
 from cdesk.dataset.definition import (
-    COLUMNS, COMPARISONS, COUNTED, LISTS, TESTS, Append, Column, Condition, Definition, Kind, Operand, Primary, Scalar, Side,
-    bound, kind_of,
+    COLUMNS,
+    COMPARISONS,
+    COUNTED,
+    LISTS,
+    TESTS,
+    Append,
+    Column,
+    Condition,
+    Definition,
+    Kind,
+    Operand,
+    Primary,
+    Scalar,
+    Side,
+    bound,
+    kind_of,
 )  # fmt: skip
 from cdesk.sql.identifier import quote
 from cdesk.warehouse.warehouse import STREAM
@@ -238,9 +252,7 @@ class _Appended:
         across = [each for each in append.join_conditions if each not in own]
         self.rows.conditions = [compiler.condition(each, self.rows, self.rows) for each in append.filters]
         self.own = [compiler.condition(each, self.rows, self.rows) for each in own]
-        self.across = [
-            compiler.condition(each, self.rows, compiler.primary, ("a.", "b.")) for each in across
-        ]
+        self.across = [compiler.condition(each, self.rows, compiler.primary, ("a.", "b.")) for each in across]
         for edge in (self.window.begin, self.window.end):
             if edge is not None and edge.at != "ts":
                 compiler.primary.counted.add(edge.at)

@@ -252,9 +252,13 @@ def _check_nth(n: int | None, what: str) -> None:
 def _check_column(column: Column, *, aggregated: bool, is_spine: bool = False) -> None:
     _check_source(column, is_spine)
     if aggregated and column.aggregate is None:
-        raise UsageError(f"column {column.title!r} of an aggregate wants an aggregate.", f"One of: {_said(AGGREGATES)}.")
+        raise UsageError(
+            f"column {column.title!r} of an aggregate wants an aggregate.", f"One of: {_said(AGGREGATES)}."
+        )
     if not aggregated and column.aggregate is not None:
-        raise UsageError(f"column {column.title!r} aggregates, but one row is appended.", "Use an aggregate relationship.")
+        raise UsageError(
+            f"column {column.title!r} aggregates, but one row is appended.", "Use an aggregate relationship."
+        )
     if column.aggregate is not None and column.aggregate not in AGGREGATES:
         raise UsageError(f"there is no aggregate {column.aggregate[:60]!r}.", nearest(column.aggregate, AGGREGATES))
     wanted = _ARITHMETIC.get(column.aggregate or "", ())
@@ -343,11 +347,11 @@ def bound(literal: Scalar, kind: Kind) -> tuple[Scalar | datetime, str]:
             return literal, "VARCHAR"
         case "boolean", bool():
             return literal, "BOOLEAN"
-        case ("integer" | "number"), bool():
+        case (("integer" | "number"), bool()):
             raise UsageError(wanted)
         case "integer", int() if abs(literal) < 2**63:
             return literal, "BIGINT"
-        case ("integer" | "number"), (int() | float()):
+        case (("integer" | "number"), (int() | float())):
             return float(literal), "DOUBLE"
         case "timestamp", str():
             return _time(literal), "TIMESTAMP_NTZ"
@@ -358,7 +362,9 @@ def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"not a time: {text[:60]!r}.", "Write it as 2026-11-28 or 2026-11-28T12:30:00, in UTC.") from None
+        raise UsageError(
+            f"not a time: {text[:60]!r}.", "Write it as 2026-11-28 or 2026-11-28T12:30:00, in UTC."
+        ) from None
     return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 

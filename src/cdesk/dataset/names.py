@@ -49,7 +49,10 @@ def _asked(definition: Definition) -> dict[str, set[str]]:
     """By activity, the features that are read of it."""
     asked: dict[str, set[str]] = {definition.primary.activity: set()}
     primary = asked[definition.primary.activity]
-    primary |= {*_of_columns(definition.primary.columns), *_of_conditions(definition.primary.filters, "primary", "primary")}
+    primary |= {
+        *_of_columns(definition.primary.columns),
+        *_of_conditions(definition.primary.filters, "primary", "primary"),
+    }
     for append in definition.appended:
         found = asked.setdefault(append.activity, set())
         found |= {*_of_columns(append.columns), *_of_conditions(append.filters, "appended", "appended")}

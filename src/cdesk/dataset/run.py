@@ -56,7 +56,9 @@ class Datasets:
         return Found(answer, statement)
 
 
-def over_file(definition: Definition, stream: Path, bounds: Bounds = "default", *, rows_max: int | None = None) -> Found:
+def over_file(
+    definition: Definition, stream: Path, bounds: Bounds = "default", *, rows_max: int | None = None
+) -> Found:
     """Over the stream of a CSV file with the columns of ActivitySchema v2.0. Raises UsageError."""
     from cdesk.dataset.stream_file import StreamFile
 

@@ -18,8 +18,20 @@ import re
 from typing import Any, NoReturn
 
 from cdesk.dataset.definition import (
-    AGGREGATES, COLUMNS, COMPARISONS, Append, Column, Condition, Definition, Occurrence, Operand, Primary, Scalar,
-    checked, decoded, nearest,
+    AGGREGATES,
+    COLUMNS,
+    COMPARISONS,
+    Append,
+    Column,
+    Condition,
+    Definition,
+    Occurrence,
+    Operand,
+    Primary,
+    Scalar,
+    checked,
+    decoded,
+    nearest,
 )  # fmt: skip
 from cdesk.errors import UsageError
 
@@ -85,7 +97,7 @@ class _Words:
         return Append(activity, f"{pick}_{when}", n, clauses["where"], clauses["join"], clauses["show"])
 
     def _clauses(self) -> dict[str, Any]:
-        found: dict[str, tuple[Any, ...]] = {name: () for name in _CLAUSES}
+        found: dict[str, tuple[Any, ...]] = dict.fromkeys(_CLAUSES, ())
         while self._kind() == "name" and self._value().lower() in _CLAUSES:
             clause = self._next().lower()
             read_one, separator = (self._column, ",") if clause == "show" else (self._condition, "and")
@@ -120,7 +132,11 @@ class _Words:
             self._expect("in")
             literals = self._list()
             return Condition(op, _typed(left, literals[0]), Operand(literal=literals))
-        op = self._next() if self._kind() == "sign" and self._value() in COMPARISONS else self._fail("a comparison is missing")
+        op = (
+            self._next()
+            if self._kind() == "sign" and self._value() in COMPARISONS
+            else self._fail("a comparison is missing")
+        )
         if self._is_literal():
             literal = self._literal()
             return Condition(op, _typed(left, literal), Operand(literal=literal))
@@ -158,7 +174,11 @@ class _Words:
             case "text":
                 return self._text_literal()
             case "number":
-                text = self._next() if len(self._value()) <= NUMBER_CHARACTERS_MAX else self._fail("a shorter number is missing")
+                text = (
+                    self._next()
+                    if len(self._value()) <= NUMBER_CHARACTERS_MAX
+                    else self._fail("a shorter number is missing")
+                )
                 return int(text) if text.lstrip("-").isdigit() else float(text)
             case "name" if self._value().lower() in ("true", "false"):
                 return self._next().lower() == "true"
@@ -169,7 +189,9 @@ class _Words:
 
     def _count(self) -> int:
         self._expect("(")
-        text = self._next() if self._kind() == "number" and self._value().isdigit() else self._fail("a number is missing")
+        text = (
+            self._next() if self._kind() == "number" and self._value().isdigit() else self._fail("a number is missing")
+        )
         self._expect(")")
         return int(text[:18])
 

@@ -23,26 +23,31 @@ class DatasetRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DatasetAnswer(msgspec.Struct, frozen=True):
-    """rows: by column · query_id: of the query log · sql: as Snowflake takes it, with values for :1, :2, …"""
+    """rows: by column, in the order of time · is_cut: there are more · query_id: of the query log
+    sql: as Snowflake takes it, with values for :1, :2, …"""
 
     columns: list[str]
     rows: list[list[Any]]
+    is_cut: bool
     query_id: str
     sql: str
     values: list[Any]
 
 
-def answered(datasets: Datasets, asked: DatasetRequest) -> dict[str, Any]:
+def answered(datasets: Datasets, asked: DatasetRequest) -> DatasetAnswer:
     """Raises UsageError and QueryRefused."""
     rows_max = max(1, min(asked.rows_max, ROWS_LIMIT))
-    return dataset_json(datasets.ask(_definition(asked), asked.bounds, rows_max=rows_max))
+    return answer(datasets.ask(definition(asked.definition), asked.bounds, rows_max=rows_max + 1), rows_max)
 
 
-def dataset_json(found: Found) -> dict[str, Any]:
-    """A DatasetAnswer as plain JSON."""
+def answer(found: Found, rows_max: int) -> DatasetAnswer:
+    """At most so many rows, as plain JSON."""
+    given, is_cut = answer_json(found.written), len(found.answer.rows) > rows_max
     values = [cell(value) for value in found.statement.values]
-    return {**answer_json(found.written), "sql": found.statement.sql, "values": values}
+    return DatasetAnswer(
+        given["columns"], given["rows"][:rows_max], is_cut, found.answer.query_id, found.statement.sql, values
+    )
 
 
-def _definition(asked: DatasetRequest) -> Definition:
-    return read(asked.definition) if isinstance(asked.definition, str) else converted(asked.definition)
+def definition(given: str | dict[str, Any]) -> Definition:
+    return read(given) if isinstance(given, str) else converted(given)

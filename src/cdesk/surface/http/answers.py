@@ -24,7 +24,7 @@ from cdesk.query.cells import answer_json
 from cdesk.query.explain import Explanation, explain
 from cdesk.query.questions import QUESTIONS, Asked, Question, Questions
 from cdesk.query.search import Hits, Search, Searches
-from cdesk.surface.dataset import DatasetRequest, answered
+from cdesk.surface.dataset import DatasetAnswer, DatasetRequest, answered
 from cdesk.surface.http.asked import UsageRequest
 
 BODY_BYTES_MAX = 64 * 1024
@@ -62,7 +62,7 @@ class Answers:
     def ask(self, asked: Asked) -> dict[str, Any]:
         return answer_json(self._questions.ask(asked))
 
-    def dataset(self, asked: DatasetRequest) -> dict[str, Any]:
+    def dataset(self, asked: DatasetRequest) -> DatasetAnswer:
         return answered(self._app.datasets, asked)
 
     def listed(self) -> QuestionList:
