@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
+    from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
     from cdesk.query.template import Template
     from cdesk.refresh.history import Run
@@ -309,6 +310,12 @@ class App(Producer):
         from cdesk.artifact.seal import Seal
 
         return Seal(load_or_make_key(self.home.key))
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        from cdesk.dataset import Datasets
+
+        return Datasets(self.warehouse, self.query_id)
 
     @cached_property
     def contexts(self) -> ContextFollower:

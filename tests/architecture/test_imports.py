@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "cdesk"
 GROUND = ("errors", "clock", "config", "observe")
 DECISIONS = ("activity", "governance", "sql")
 PLACES = ("queue", "warehouse", "context", "artifact")
-MOVERS = ("capture", "upload", "refresh", "insight", "query", "migrate", "upkeep")
+MOVERS = ("capture", "upload", "refresh", "insight", "query", "dataset", "migrate", "upkeep")
 
 FLOOR = {
     "errors": 0, "clock": 0, "observe": 0, "sample": 5,

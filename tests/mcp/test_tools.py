@@ -41,6 +41,7 @@ ANSWERS: dict[str, Any] = {
     }]},
     "/v1/ask": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_1", "data_as_of": None,
                 "is_current": True, "watermark": None},
+    "/v1/datasets": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_2", "sql": "", "values": []},
     "/v1/explain": {"citation": "atom:1", "is_a": "insight", "said": {"subject": "x"}, "comes_from": ["cdesk:q_1"]},
 }  # fmt: skip
 
@@ -215,6 +216,7 @@ def test_a_search_quotes_what_it_finds() -> None:
         ("search_activity", {}, "activities"),
         ("usage", {}, "rows"),
         ("ask", {"question": "q"}, "rows"),
+        ("dataset", {"dataset": "primary all a show ts"}, "rows"),
     ],
 )
 def test_answers_keep_their_budget_and_give_a_cursor(tool: str, given: dict[str, Any], items: str) -> None:
@@ -230,7 +232,11 @@ def test_answers_keep_their_budget_and_give_a_cursor(tool: str, given: dict[str,
         assert held.asked[-1][1]["after"] == [last["ts"], AN_ID]
     else:
         assert second[items][0] not in first[items] and second["cursor"] is None
-        assert len(first[items]) + len(second[items]) == len(ANSWERS[f"/v1/{tool}"]["daily" if tool == "usage" else "rows"])  # fmt: skip
+        assert len(first[items]) + len(second[items]) == len(ANSWERS[_path(tool)]["daily" if tool == "usage" else "rows"])  # fmt: skip
+
+
+def _path(tool: str) -> str:
+    return "/v1/datasets" if tool == "dataset" else f"/v1/{tool}"
 
 
 def test_pages_of_a_context_are_the_whole() -> None:
@@ -260,6 +266,8 @@ def test_the_rest_answer_by_their_schemas() -> None:
     held = desk()
     assert _checked("list_questions", called(held, "list_questions"))["questions"][0]["name"] == "q"
     assert _checked("ask", called(held, "ask", question="q"))["cite"] == "cdesk:q_1"
+    assert _checked("dataset", called(held, "dataset", dataset="primary all a show ts"))["cite"] == "cdesk:q_2"
+    assert held.asked[-1][1] == {"definition": "primary all a show ts", "bounds": "default"}
     assert _checked("explain", called(held, "explain", citation="atom:1"))["comes_from"] == ["cdesk:q_1"]
 
 
@@ -281,6 +289,8 @@ def test_the_rest_answer_by_their_schemas() -> None:
         ("get_artifact", {}),
         ("get_artifact", {"artifact": "cdesk:q_1"}),
         ("get_artifact", {"artifact": "art_1", "cursor": "WyJ1c2FnZSIsMV0"}),
+        ("dataset", {"dataset": ""}),
+        ("dataset", {"dataset": "primary all a show ts", "bounds": "mine"}),
         ("record_insight", {"subject": "s"}),
         ("record_insight", {"subject": "s", "metric": "m", "statement": "x", "confidence": 2}),
         ("record_insight", {"subject": "s", "metric": "m", "statement": "x", "evidence": ["it"]}),
@@ -306,6 +316,7 @@ def test_a_service_that_is_down_is_told_with_the_remedy() -> None:
         "list_questions": {},
         "ask": {"question": "q"},
         "get_artifact": {"artifact": "art_1"},
+        "dataset": {"dataset": "primary all a show ts"},
     }
     for tool, given in asked.items():
         result = called(HeldDesk(), tool, **given)

@@ -114,7 +114,10 @@ REFUSED = {
     "SELECT $x": "Bind",
     "SELECT f[k] FROM t": "literal",
     "SELECT f:a[-1] FROM t": "",
-    "SELECT * FROM t ASOF JOIN u MATCH_CONDITION (t.a >= u.a)": "QUALIFY",
+    "SELECT * FROM t ASOF JOIN u MATCH_CONDITION (t.a >= u.a)": "MATCH_CONDITION (a.x >= b.x) and ON a.y = b.y",
+    "SELECT * FROM t ASOF JOIN u MATCH_CONDITION (t.a = u.a) ON t.k = u.k": "",
+    "SELECT * FROM t ASOF JOIN u MATCH_CONDITION (t.a >= u.a) ON t.k > u.k": "MATCH_CONDITION",
+    "SELECT * FROM t ASOF JOIN u ON t.k = u.k AND t.a >= u.a": "MATCH_CONDITION",
     "SELECT * FROM t, LATERAL FLATTEN(INPUT => f, RECURSIVE => TRUE) x": "FLATTEN",
     "SELECT * FROM TABLE(FLATTEN(INPUT => PARSE_JSON('[]'), OUTER => TRUE)) x": "join",
     "INSERT OVERWRITE INTO t SELECT 1": "DELETE",
@@ -209,6 +212,18 @@ def test_many_keys_are_read_from_rows_put_aside_first() -> None:
     [sql] = to_duckdb(f"SELECT {keys} FROM t WHERE x = 1")
     assert sql.startswith('WITH "own_rows" AS MATERIALIZED (SELECT * FROM "t" WHERE "x" = 1) SELECT ')
     assert sql.endswith(' FROM "own_rows"') and "CASE" not in sql
+
+
+def test_asof_keeps_every_row_of_the_left(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Snowflake pads a row without a match with nulls; plain ASOF JOIN of DuckDB would drop it."""
+    sql = """
+        SELECT a.column2, b.column2 FROM (SELECT * FROM VALUES ('x', 1), ('x', 3), ('y', 9), (NULL, 5)) AS a
+        ASOF JOIN (SELECT * FROM VALUES ('x', 1), ('x', 2), (NULL, 1)) AS b
+        MATCH_CONDITION (a.column2 {compared} b.column2) ON a.column1 = b.column1 ORDER BY 1
+    """
+    assert ask(warehouse, sql.format(compared=">")) == [(1, None), (3, 2), (5, None), (9, None)]
+    assert ask(warehouse, sql.format(compared=">=")) == [(1, 1), (3, 2), (5, None), (9, None)]
+    assert ask(warehouse, sql.format(compared="<")) == [(1, 2), (3, None), (5, None), (9, None)]
 
 
 def test_an_empty_text_has_no_statements() -> None:

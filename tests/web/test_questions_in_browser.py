@@ -51,9 +51,15 @@ def page(browser: Any, busy: Served) -> Iterator[Watched]:
 @pytest.fixture(scope="module")
 def long(busy: Served) -> str:
     """An artifact of some pages, with hostile words in it."""
-    columns = [Column("number", "BIGINT", unit="rows"), Column("says", "VARCHAR"), Column("cost_usd", "DOUBLE", unit="USD")]
+    columns = [
+        Column("number", "BIGINT", unit="rows"),
+        Column("says", "VARCHAR"),
+        Column("cost_usd", "DOUBLE", unit="USD"),
+    ]
     rows = [(number, f"{MARKUP} {LONG}", number / 4) for number in range(1, ROWS + 1)]
-    kept = busy.app.artifacts.keep("export", columns, rows, query_id=None, title=f"Long {MARKUP}", customer="ada@example.org")
+    kept = busy.app.artifacts.keep(
+        "export", columns, rows, query_id=None, title=f"Long {MARKUP}", customer="ada@example.org"
+    )
     return kept.artifact_id
 
 

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "template": "the questions there are: list, show, review, activate, block",
     "sql": "ask the warehouse in SQL (read-only)",
     "artifact": "whole results that were kept: list, make, show, rows, get, link, pin, hold, rm",
+    "dataset": "an activity's rows, with what happened ever, before, after or in between",
     "identity": "who did what: link, alias, remove or correct customers, and undo it",
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",

@@ -166,8 +166,13 @@ def _never_zero(divisor: Node) -> bool:
 
 
 def _check_join(node: Node) -> None:
-    if node.args.get("match_condition"):
-        raise _unsupported(node, "Write QUALIFY ROW_NUMBER().")
+    """ASOF is Snowflake's: what is compared stands in MATCH_CONDITION, what is equal in ON, and every left row stays."""
+    if node.args.get("method") != "ASOF":
+        return
+    compared, equal = node.args.get("match_condition"), node.args.get("on")
+    equals = list(equal.flatten()) if isinstance(equal, exp.And) else [equal]
+    if not isinstance(compared, (exp.GT, exp.GTE, exp.LT, exp.LTE)) or not all(isinstance(e, exp.EQ) for e in equals):
+        raise _unsupported(node, "ASOF wants MATCH_CONDITION (a.x >= b.x) and ON a.y = b.y.")
 
 
 def _check_function(node: Node) -> None:
@@ -491,6 +496,18 @@ SELECT CASE JSON_TYPE(whole.json) WHEN 'OBJECT' THEN each.key END AS key,
 """
 
 
+def join(node: Node) -> Node:
+    """A plain join, ASOF, or a list's members."""
+    return asof_join(node) if node.args.get("match_condition") else flatten_join(node)
+
+
+def asof_join(node: Node) -> Node:
+    """`ASOF JOIN t MATCH_CONDITION (a.x >= t.x) ON …` keeps rows without a match, which DuckDB calls LEFT. Which of
+    equally near rows it takes neither engine says: leave one of them."""
+    matched, equal = node.args["match_condition"], node.args["on"]
+    return exp.Join(this=node.this, method="ASOF", side="LEFT", on=exp.and_(equal, matched))
+
+
 def flatten_join(node: Node) -> Node:
     """`, LATERAL FLATTEN(INPUT => x) f`: a row for each member of a list or object; OUTER keeps rows that have none."""
     options = _flatten_options(node.this)
@@ -558,7 +575,7 @@ _RULES: dict[type[Node], Rule] = {
     exp.Values: values_columns,
     exp.Merge: merge_target,
     exp.Create: create,
-    exp.Join: flatten_join,
+    exp.Join: join,
     exp.From: flatten_from,
 }
 _LAST_RULES: dict[type[Node], Rule] = {exp.GetExtract: get}

@@ -4,6 +4,7 @@ POST /v1/search       activities, the newest first
 POST /v1/explain      what stands behind a citation, or behind a cell of an answer
 GET  /v1/questions    the ready-made questions; more about them in questions.py
 POST /v1/ask          the answer to one of them, as the data is now
+POST /v1/datasets     an activity's rows, with what happened ever, before, after or in between
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cdesk.query.ask import AskRequest
 from cdesk.query.explain import Explanation
 from cdesk.query.search import Hits, Search, Searches
 from cdesk.query.template import Role
+from cdesk.surface.dataset import DatasetAnswer, DatasetRequest, answered
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
 from cdesk.surface.http.artifacts import of_artifact
 from cdesk.surface.http.asked import UsageRequest
@@ -78,6 +80,7 @@ class Answers:
             "/v1/search": (Search, self.search),
             "/v1/explain": (ExplainRequest, self.explain),
             "/v1/ask": (Asked, self.ask),
+            "/v1/datasets": (DatasetRequest, self.dataset),
             "/v1/usage": (UsageRequest, self._usage),
         }
 
@@ -105,6 +108,9 @@ class Answers:
     def listed(self, role: str | None) -> QuestionList:
         return listed(self._app.questions, role)
 
+    def dataset(self, asked: DatasetRequest) -> DatasetAnswer:
+        return answered(self._app.datasets, asked)
+
     def answer(self, path: str, body: bytes) -> Any:
         """What the route answers to this body. Raises CdeskError."""
         if path.startswith(f"{ARTIFACTS}/"):
@@ -124,7 +130,8 @@ class Answers:
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(path, self._answered, methods=["POST"]) for path in ("/v1/search", "/v1/explain", "/v1/ask")]
+        paths = ("/v1/search", "/v1/explain", "/v1/ask", "/v1/datasets")
+        return [Route(path, self._answered, methods=["POST"]) for path in paths]
 
     async def _answered(self, request: Request) -> Response:
         body = await _body(request)

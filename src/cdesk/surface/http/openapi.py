@@ -41,6 +41,7 @@ from cdesk.query.template import ROLES
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
+from cdesk.surface.dataset import DatasetAnswer, DatasetRequest
 from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
 from cdesk.surface.http.artifacts import AT_PAGE as ARTIFACTS_AT_PAGE
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
@@ -221,7 +222,7 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: tuple[type, ...] = (
-    Error, RpcStatus, Status, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
+    Error, RpcStatus, Status, DatasetRequest, DatasetAnswer, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
@@ -352,6 +353,9 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("POST", "/v1/explain", "What stands behind a citation: an activity, an insight, or a query and a cell of its answer.",
               _told(Explanation, "What stands there."), takes=Body("The citation.", {JSON: _of(ExplainRequest)}),
               errors=(400, *_READS)),
+    Operation("POST", "/v1/datasets", "An activity's rows, with what happened ever, before, after or in between.",
+              _told(DatasetAnswer, "Its rows, and the SQL they come from."),
+              takes=Body("The dataset.", {JSON: _of(DatasetRequest)}), errors=(400, *_READS)),
     Operation("GET", QUESTIONS, "Ready-made questions, with what they take and give.",
               _told(QuestionList, "Those the role may ask, by name."),
               parameters=(_query("role", {"type": "string", "enum": list(ROLES)}, "The owner's, where none is named."),),

@@ -39,6 +39,7 @@ ARTIFACT_ROWS = 500
 DAYS_MAX = 366
 ROLE = "agent"
 """Who Claude is when it asks."""
+DATASET_CHARACTERS_MAX = 20_000
 
 Meta = msgspec.Meta
 Tokens: TypeAlias = Annotated[
@@ -559,6 +560,50 @@ def _get_artifact(desk: Desk, asked: GetArtifact, call: Running) -> GivenArtifac
     )  # fmt: skip
 
 
+# -- dataset -----------------------------------------------------------------------------------------------------
+
+
+class AskDataset(Arguments, frozen=True):
+    dataset: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=DATASET_CHARACTERS_MAX,
+            description="primary all|first|last|nth(2)|every month ACTIVITY [where NAME = 'x' and …] show NAME [as NAME], … "
+            "append first|last|nth(2)|aggregate ever|before|after|in between|between before ACTIVITY [where …] "
+            "[join NAME = primary.NAME] show NAME, … (of an aggregate: count(NAME), sum(NAME), avg, min, max, listagg). "
+            "A NAME is a column (activity_id, ts, customer, …) or a feature, with :integer, :number, :boolean or :timestamp "
+            "where it is no text.",
+        ),
+    ]
+    bounds: Annotated[
+        Literal["default", "narrator", "bcodell", "tnightengale"], Meta(description="Whose rules on equal times.")
+    ] = "default"
+    max_tokens: Tokens = page.TOKENS
+    cursor: Cursor = None
+
+
+class GivenRows(Given, frozen=True):
+    """rows: by column, in the order of time · cite: the query that gave them"""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    cite: str
+    note: str
+    cursor: str | None = None
+
+
+def _dataset(desk: Desk, asked: AskDataset, call: Running) -> GivenRows:
+    start = (page.place(asked.cursor, "dataset", int) or [0])[0]
+    answer = desk.ask("/v1/datasets", {"definition": asked.dataset, "bounds": asked.bounds})
+    left = [quoted_all(row, FOUND_CHARACTERS_MAX) for row in answer["rows"][start:]]
+    count = page.fitting(left, asked.max_tokens)
+    return GivenRows(
+        columns=answer["columns"], rows=left[:count], cite=f"cdesk:{answer['query_id']}", note=NOTE,
+        cursor=page.cursor("dataset", start + count) if count < len(left) else None,
+    )  # fmt: skip
+
+
 # -- all of them -------------------------------------------------------------------------------------------------
 
 
@@ -652,6 +697,13 @@ _TOOLS = (
         description="Rows of a whole result that was kept as an artifact, in order and within the budget, with its columns "
         "and the query it answers. Use it for the rest of a long answer, or for a result somebody names as artifact:<id>.",
         takes=GetArtifact, gives=GivenArtifact, run=_get_artifact, waits_for="service",
+    ),
+    Tool(
+        name="dataset", title="What happened before, after and in between",
+        description="The rows of one activity, each with what else the same customer did ever, before, after or until the "
+        "next time. Use it for sequences and conversions no ready-made question covers: what followed each failed tool "
+        "call, the first edit after a prompt, dollars between two sessions. One append never adds or drops a row.",
+        takes=AskDataset, gives=GivenRows, run=_dataset, waits_for="service",
     ),
 )  # fmt: skip
 TOOLS: dict[str, Tool] = {tool.name: tool for tool in _TOOLS}
