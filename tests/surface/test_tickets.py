@@ -103,3 +103,34 @@ def test_too_much_is_refused(served: Served) -> None:
 def test_there_is_no_such_ticket(served: Served, id_: str) -> None:
     for method, path in (("GET", f"{PATH}/{id_}"), ("DELETE", f"{PATH}/{id_}"), ("GET", f"{PATH}/{id_}/rows")):
         assert served.client.request(method, path).status_code in (404, 405)
+
+
+def test_claude_hands_one_in_and_reads_its_answer(served: Served) -> None:
+    """As an agent; the first rows within the budget, the rest by the artifact's cursor."""
+    ticket = called(
+        served, "submit_query", sql=f"SELECT a.d + 10 * b.d AS n FROM {DIGITS} AS a(d), {DIGITS} AS b(d) ORDER BY n"
+    )
+    assert (ticket["answer"], seen(served, ticket, "done")["role"]) == (None, "agent")
+    done = called(served, "get_ticket", ticket=ticket["ticket"], max_tokens=200)
+    assert (done["state"], done["error"], done["answer"]["row_count"]) == ("done", None, 100)
+    rows, cursor = done["answer"]["rows"], done["answer"]["cursor"]
+    assert rows and cursor, "more than the budget holds"
+    while cursor:
+        given = called(served, "get_artifact", artifact=done["answer"]["artifact"], cursor=cursor)
+        rows, cursor = rows + given["rows"], given["cursor"]
+    assert rows == [[n] for n in range(100)]
+
+
+def test_claude_is_told_why_one_failed(served: Served) -> None:
+    ticket = called(served, "submit_query", sql="SELECT nope")
+    seen(served, ticket, "failed")
+    told = called(served, "get_ticket", ticket=ticket["ticket"])
+    assert told["state"] == "failed" and "nope" in told["error"] and told["answer"] is None
+
+
+def called(served: Served, tool: str, **arguments: Any) -> dict[str, Any]:
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    headers = {"Accept": "application/json, text/event-stream"}
+    result = served.client.post("/mcp", json=asked, headers=headers).json()["result"]
+    assert not result["isError"], result
+    return dict(result["structuredContent"])
