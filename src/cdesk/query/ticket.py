@@ -106,7 +106,7 @@ class Tickets:
         self._moved = threading.Condition()
         self._writing = threading.Lock()
         self._under_way: dict[str, Execution] = {}
-        self._is_closing = False
+        self._is_closing = threading.Event()
         self._workers = ThreadPoolExecutor(at_once, "cdesk-ticket")
         self._tickets = {each.ticket: each for each in self._files.read()}
         for ticket in sorted(self._tickets.values(), key=lambda each: each.submitted_at):
@@ -177,7 +177,7 @@ class Tickets:
 
     def close(self) -> None:
         """Runs under way are broken off; they are taken up again when the home is opened next."""
-        self._is_closing = True
+        self._is_closing.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._break_off(lambda: list(self._under_way), None)
         self._workers.shutdown()
@@ -208,7 +208,7 @@ class Tickets:
     def _run(self, id_: str) -> None:
         with self._moved:
             ticket = self._tickets.get(id_)
-            if ticket is None or ticket.state != "queued" or self._is_closing:
+            if ticket is None or ticket.state != "queued" or self._is_closing.is_set():
                 return
             execution = self._under_way[id_] = Execution()
         try:
@@ -220,7 +220,7 @@ class Tickets:
             artifact = self._answer(begun, execution)
             self._end(begun, "done", row_count=artifact.row_count, artifact_id=artifact.artifact_id)
         except CdeskError as error:
-            if self._is_closing and execution.is_interrupted:
+            if self._is_closing.is_set() and execution.is_interrupted:
                 self._put(ticket)
             else:
                 self._end(ticket, "failed", error=str(error))
@@ -241,7 +241,7 @@ class Tickets:
 
     def _enqueue(self, id_: str) -> None:
         """What comes when the service ends already is taken up when it is back."""
-        if not self._is_closing:
+        if not self._is_closing.is_set():
             with suppress(RuntimeError):
                 self._workers.submit(self._run, id_)
 
