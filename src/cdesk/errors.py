@@ -2,6 +2,7 @@
 
     CdeskError
     ├── UsageError            the command or request was malformed            exit 2
+    │   └── UnknownArtifact   there is none of this name
     ├── ConfigError           a setting is wrong                              exit 2
     ├── QueueError            the durable queue could not take or give a line
     │   └── QueueFull         the disk budget is spent; try again later     exit 75, EX_TEMPFAIL of sysexits.h
@@ -9,6 +10,9 @@
     │   ├── WarehouseBusy     another process owns the database file; try again later
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
     │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
+    ├── ArtifactError         content of an artifact cannot be kept or given
+    │   ├── ContentMissing    its row is there, its content is not
+    │   └── BucketAway        the bucket cannot be reached, or refuses; try again later
     ├── ContextError          the context cache cannot be written now; try again later
     └── ServiceError          the running service could not be reached or said no
 
@@ -35,6 +39,10 @@ class CdeskError(Exception):
 
 class UsageError(CdeskError):
     exit_code = 2
+
+
+class UnknownArtifact(UsageError):
+    pass
 
 
 class ConfigError(CdeskError):
@@ -66,6 +74,18 @@ class WarehouseUnready(WarehouseError):
 
 class QueryRefused(WarehouseError):
     exit_code = 2
+
+
+class ArtifactError(CdeskError):
+    pass
+
+
+class ContentMissing(ArtifactError):
+    pass
+
+
+class BucketAway(ArtifactError):
+    retryable = True
 
 
 class ContextError(CdeskError):

@@ -278,6 +278,9 @@ def test_the_rest_answer_by_their_schemas() -> None:
         ("explain", {}),
         ("explain", {"citation": ""}),
         ("ask", {"question": "q", "days": 0}),
+        ("get_artifact", {}),
+        ("get_artifact", {"artifact": "cdesk:q_1"}),
+        ("get_artifact", {"artifact": "art_1", "cursor": "WyJ1c2FnZSIsMV0"}),
         ("record_insight", {"subject": "s"}),
         ("record_insight", {"subject": "s", "metric": "m", "statement": "x", "confidence": 2}),
         ("record_insight", {"subject": "s", "metric": "m", "statement": "x", "evidence": ["it"]}),
@@ -302,6 +305,7 @@ def test_a_service_that_is_down_is_told_with_the_remedy() -> None:
         "search_activity": {},
         "list_questions": {},
         "ask": {"question": "q"},
+        "get_artifact": {"artifact": "art_1"},
     }
     for tool, given in asked.items():
         result = called(HeldDesk(), tool, **given)

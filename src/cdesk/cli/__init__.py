@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "explain": "what stands behind a citation: an activity, an insight, a query and its cells",
     "template": "the questions there are: list, show, review, activate, block",
     "sql": "ask the warehouse in SQL (read-only)",
+    "artifact": "whole results that were kept: list, make, show, rows, get, link, pin, hold, rm",
     "identity": "who did what: link, alias, remove or correct customers, and undo it",
     "scan": "which of your transcripts hold secrets (masked)",
     "queue": "what waits, and what could not be loaded",

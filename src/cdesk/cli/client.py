@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -39,6 +39,26 @@ class Client:
 
     def post(self, path: str, body: Any) -> Any:
         return self._call("POST", path, msgspec.json.encode(body))
+
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path, b"")
+
+    def download(self, path: str, out: IO[bytes]) -> None:
+        """A whole answer, whatever it is."""
+        import http.client
+        import shutil
+
+        connection, response = self._open("GET", path, b"", None)
+        try:
+            if response.status >= 400:
+                _raise(response.status, response.read())
+            shutil.copyfileobj(response, out)
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+        except http.client.HTTPException as error:
+            raise _unanswered(error) from None
+        finally:
+            connection.close()
 
     def check_awake(self, seconds: float) -> None:
         """Raises ServiceError unless it answers within so many seconds; one that hangs still takes connections."""
@@ -124,4 +144,4 @@ def _raise(status: int, content: bytes) -> None:
         message = str(msgspec.json.decode(content)["error"])
     except (msgspec.DecodeError, KeyError, TypeError):
         message = f"the service answered {status}."
-    raise UsageError(message) if status == 400 else CdeskError(message)
+    raise UsageError(message) if status in (400, 404) else CdeskError(message)

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from cdesk.activity.model import JSON
 from cdesk.warehouse.warehouse import Answer
 
@@ -33,7 +35,7 @@ def cell(value: Any) -> JSON:
         case float():
             return value if value == value and abs(value) != float("inf") else str(value)
         case Decimal():
-            return cell(float(value)) if value % 1 else cell(int(value))
+            return cell(int(value)) if value == value.to_integral_value() else cell(float(value))
         case datetime():
             return value.isoformat() if value.tzinfo else f"{value.isoformat()}Z"
         case date() | time():
@@ -48,6 +50,13 @@ def cell(value: Any) -> JSON:
             return [cell(inner) for inner in value]
         case _:
             return str(value)
+
+
+def text(value: JSON) -> str:
+    """A cell as people read it; nothing for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def is_uuid(text: str) -> bool:

@@ -3,6 +3,7 @@
 activity:<activity_id>     a row of the stream, by any of its names
 atom:<id>                  a row of INSIGHT_ATOMS
 cdesk:<query_id>           a row of the query log, by its tag; for a question also a cell of its answer (behind.py)
+artifact:<id>              a row of ARTIFACTS
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from cdesk.query.cells import cell, is_uuid
 from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Warehouse
 
-Kind = Literal["activity", "insight", "query"]
+Kind = Literal["activity", "insight", "query", "artifact"]
 CITATION_CHARACTERS_MAX = 200
 _JSON_COLUMNS = frozenset({"features", "value", "filter", "derivation", "parameters"})
 _KINDS: dict[str, tuple[Kind, str]] = {
     "activity": ("activity", "explain_activity"),
     "atom": ("insight", "explain_atom"),
     "cdesk": ("query", "explain_query"),
+    "artifact": ("artifact", "explain_artifact"),
 }
 
 
@@ -42,7 +44,9 @@ def explain(warehouse: Warehouse, citation: str) -> Explanation:
     """Raises UsageError for what is no citation, and for one that nothing stands behind."""
     prefix, _, name = citation.strip().partition(":")
     if prefix not in _KINDS or not name or len(citation) > CITATION_CHARACTERS_MAX:
-        raise UsageError(f"{citation[:60]!r} is no citation.", "Write activity:<id>, atom:<id> or cdesk:<query_id>.")
+        raise UsageError(
+            f"{citation[:60]!r} is no citation.", "Write activity:<id>, atom:<id>, cdesk:<query_id> or artifact:<id>."
+        )
     kind, question = _KINDS[prefix]
     sql, names = prepared(question)
     values = {"id": name, "tag": f"cdesk:{name}"}
@@ -55,7 +59,15 @@ def explain(warehouse: Warehouse, citation: str) -> Explanation:
         for column, value in zip(answer.columns, answer.rows[0], strict=True)
         if value is not None
     }
+    if kind == "query" and (kept := _kept(warehouse, str(said["query_id"]))):
+        said["artifacts"] = kept
     return Explanation(f"{prefix}:{name}", kind, said, _sources(kind, said))
+
+
+def _kept(warehouse: Warehouse, query_id: str) -> list[JSON]:
+    """Where the whole answer of a query is."""
+    sql, _ = prepared("explain_artifacts")
+    return [f"artifact:{row[0]}" for row in warehouse.query(sql, [query_id]).rows]
 
 
 def _value(column: str, value: Any) -> JSON:
@@ -75,6 +87,11 @@ def _sources(kind: Kind, said: dict[str, JSON]) -> list[str]:
             found.append(f"atom:{said['superseded_by']}")
         derivation = said.get("derivation")
         found += _activities(derivation.get("evidence") if isinstance(derivation, dict) else None)
+    if kind == "artifact":
+        if said.get("query_id"):
+            found.append(f"cdesk:{said['query_id']}")
+        if said.get("parent_artifact_id"):
+            found.append(f"artifact:{said['parent_artifact_id']}")
     if kind == "activity":
         features = said.get("features")
         found += _activities(features.get("evidence") if isinstance(features, dict) else None)

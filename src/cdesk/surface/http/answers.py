@@ -24,6 +24,8 @@ from cdesk.query.ask import AskRequest
 from cdesk.query.explain import Explanation
 from cdesk.query.search import Hits, Search, Searches
 from cdesk.query.template import Role
+from cdesk.surface.http.artifacts import PATH as ARTIFACTS
+from cdesk.surface.http.artifacts import of_artifact
 from cdesk.surface.http.asked import UsageRequest
 from cdesk.surface.http.questions import PATH, QuestionList, listed
 
@@ -105,6 +107,8 @@ class Answers:
 
     def answer(self, path: str, body: bytes) -> Any:
         """What the route answers to this body. Raises CdeskError."""
+        if path.startswith(f"{ARTIFACTS}/"):
+            return of_artifact(self._app, path)
         path, _, query = path.partition("?")
         if path == PATH:
             return self.listed(next(iter(parse_qs(query).get("role", [])), None))

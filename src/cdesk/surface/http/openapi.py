@@ -22,6 +22,9 @@ from starlette.routing import Route
 from cdesk import __version__
 from cdesk.activity.resolution import IdentityOperation
 from cdesk.app import Imported, Replayed
+from cdesk.artifact.artifacts import LISTED, LISTED_MAX, PAGE_ROWS, PAGE_ROWS_MAX
+from cdesk.artifact.model import FORMS, Artifact
+from cdesk.artifact.model import Page as ArtifactPage
 from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
@@ -29,14 +32,18 @@ from cdesk.context.model import KINDS
 from cdesk.query.ask import Answered, AskRequest
 from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
+from cdesk.query.make import MakeRequest
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
-from cdesk.query.questions import Shown
+from cdesk.query.questions import QuestionShown
+from cdesk.query.render import MEDIA_TYPES
 from cdesk.query.search import Hits, Search
 from cdesk.query.template import ROLES
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
 from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
+from cdesk.surface.http.artifacts import PATH as ARTIFACTS
+from cdesk.surface.http.artifacts import Artifacts, HoldRequest, Link, LinkRequest, Shown
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
@@ -71,7 +78,7 @@ JSON, NDJSON, EVENTS, HTML, TEXT = (
 PROTOBUF = "application/x-protobuf"
 
 Schema: TypeAlias = dict[str, Any]
-Door = Literal["open", "token", "ingest", "visit", "act"]
+Door = Literal["open", "token", "ingest", "visit", "act", "link"]
 
 
 # -- the shape of what is built by hand ----------------------------------------------------------------------------
@@ -217,7 +224,8 @@ _STRUCTS: tuple[type, ...] = (
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
-    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Shown, AskRequest, Answered,
+    Artifacts, Artifact, Shown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
+    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, QuestionShown, AskRequest, Answered,
     DecisionRequest, Asked, AskAnswer, Rpc,
 )  # fmt: skip
 
@@ -347,12 +355,12 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               parameters=(_query("role", {"type": "string", "enum": list(ROLES)}, "The owner's, where none is named."),),
               errors=(400, *_READS)),
     Operation("GET", f"{QUESTIONS}/{{name}}", "A question, its SQL, and what was decided about it.",
-              _told(Shown, "It."), errors=(400, *_READS)),
+              _told(QuestionShown, "It."), errors=(400, *_READS)),
     Operation("POST", f"{QUESTIONS}/{{name}}", "The answer to a question, recorded or run.",
               _told(Answered, "Its rows and where they come from."),
               takes=Body("Its parameters.", {JSON: _of(AskRequest)}), is_body_required=False, errors=(400, *_READS)),
     *(Operation("POST", f"{QUESTIONS}/{{name}}/{word}", f"Decides that a question is {state}.",
-                _told(Shown, "It, as it stands now."),
+                _told(QuestionShown, "It, as it stands now."),
                 takes=Body("In which role, and why.", {JSON: _of(DecisionRequest)}), is_body_required=False,
                 errors=(400, *_READS)) for word, state in DECISIONS.items()),
     Operation("POST", "/v1/ask", "The answer to a ready-made question, as the data is now.",
@@ -404,6 +412,37 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("POST", f"{INSIGHTS}/{{id}}/corrections", "Silences, restores or corrects an insight.",
               _told(Remembered, "It is durable, and in effect in a moment."),
               takes=Body("What a person says.", {JSON: _of(CorrectRequest)}), errors=(400, 404, *_FACTS_ARE_TAKEN)),
+    Operation("GET", ARTIFACTS, "Whole results that were kept, the latest first.", _told(Artifacts, "The artifacts."),
+              parameters=(_query("count", {**_WHOLE_NUMBER, "default": LISTED}, f"At most so many; {LISTED_MAX:,} are the limit."),
+                          _query("query_id", WORDS, "Those that answer this question.")), errors=(400, *_READS)),
+    Operation("POST", ARTIFACTS, "Keeps the whole answer to one read-only SELECT.", _told(Artifact, "It is kept."),
+              takes=Body("The question.", {JSON: _of(MakeRequest)}), errors=(400, *_READS)),
+    Operation("GET", f"{ARTIFACTS}/{{id}}", "What an artifact holds, with a sample.", _told(Shown, "It."),
+              errors=(404, *_READS)),
+    Operation("DELETE", f"{ARTIFACTS}/{{id}}", "Deletes it, unless it is pinned or held.", _told(Artifact, "As it was."),
+              errors=(400, 404, *_READS)),
+    Operation("GET", f"{ARTIFACTS}/{{id}}/rows", "Some of its rows, in order.", _told(ArtifactPage, "A page."),
+              parameters=(_query("cursor", WORDS, "The `cursor` of the page before."),
+                          _query("limit", {**_WHOLE_NUMBER, "default": PAGE_ROWS}, f"At most so many; {PAGE_ROWS_MAX:,} are the limit.")),
+              errors=(400, 404, 410, *_READS)),
+    Operation("GET", f"{ARTIFACTS}/{{id}}/content", "All of it as a file; with the token, or by a link.",
+              {200: Body("The file.", {kind.partition(";")[0]: ANYTHING for kind in MEDIA_TYPES.values()}),
+               206: Body("The part that Range asks for.", {kind.partition(";")[0]: ANYTHING for kind in MEDIA_TYPES.values()}),
+               304: Body("It is known by its ETag.", {}), 416: Body("It has no such part.", {})}, "link",
+              parameters=(_query("format", {"type": "string", "enum": list(FORMS), "default": "json"}, "As what."),
+                          *_IF_NONE_MATCH, _header("Range", "bytes=first-last: one part of it."),
+                          _header("If-Range", "The ETag of what the part is for; otherwise all of it comes.")),
+              errors=(400, 404, 410, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/{{id}}/link", "A link to its content that works without the token for ten minutes.",
+              _told(Link, "The link."), takes=Body("In which format.", {JSON: _of(LinkRequest)}), is_body_required=False,
+              errors=(400, 404, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/{{id}}/pin", "It neither expires nor can be deleted.", _told(Artifact, "It."),
+              errors=(404, *_READS)),
+    Operation("DELETE", f"{ARTIFACTS}/{{id}}/pin", "It expires again.", _told(Artifact, "It."), errors=(404, *_READS)),
+    Operation("POST", f"{ARTIFACTS}/{{id}}/hold", "A legal hold: nobody deletes it until it is released.",
+              _told(Artifact, "It."), takes=Body("Why.", {JSON: _of(HoldRequest)}), errors=(400, 404, *_READS)),
+    Operation("DELETE", f"{ARTIFACTS}/{{id}}/hold", "Releases its holds.", _told(Artifact, "It."),
+              errors=(400, 404, *_READS)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers. Mostly it says nothing back.",
               {200: Body("Taken; nothing, or for the start of a session or a prompt the JSON that gives Claude its context.", {})}, "ingest",
               Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {
@@ -499,6 +538,7 @@ _WHY = {
     401: "The token is missing or wrong.",
     403: "A web page of another origin asks.",
     404: "There is nothing by this name.",
+    410: "Its content is not there any more.",
     413: "The body is too large.",
     421: "The Host is not this machine's loopback name.",
     500: "The warehouse failed.",
@@ -509,6 +549,7 @@ _SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     "open": [],
     "token": [{"token": []}],
     "ingest": [{"token": []}, {"ingest": []}],
+    "link": [{"token": []}, {"link": []}],
     "visit": [{"token": []}, {"visit": []}],
     "act": [{"token": []}, {"visit": []}],
 }
@@ -583,6 +624,10 @@ def _schemes(port: int) -> dict[str, Schema]:
         "ingest": {
             "type": "http", "scheme": "bearer",
             "description": "The text in $CDESK_HOME/ingest-token: opens only the doors facts come in by.",
+        },
+        "link": {
+            "type": "apiKey", "in": "query", "name": "signature",
+            "description": "Of a link to one artifact's content, with the format and the second at which it ends.",
         },
         "visit": {
             "type": "apiKey", "in": "cookie", "name": f"cdesk_{port}",

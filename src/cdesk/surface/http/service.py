@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -31,6 +32,7 @@ from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 from cdesk.query.cells import answer_json
 from cdesk.surface.http import (
+    artifacts,
     context,
     dead_letters,
     drift,
@@ -69,6 +71,7 @@ def create(
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
+        *artifacts.routes(app, port),
         *context.routes(app),
         *drift.routes(app),
         *hooks.routes(app),
@@ -84,19 +87,26 @@ def create(
         *openapi.routes(port),
         *page.routes,
     ], exception_handlers={QueueError: hooks.Refused(app, _failed), CdeskError: _failed, HTTPException: _not_served, Exception: _broken})  # fmt: skip
-    return Guarded(starlette, token, page.is_open, ingest_token(app.home.path))
+    link = partial(artifacts.refused_link, app)
+    return Guarded(starlette, token, page.is_open, ingest_token(app.home.path), link)
 
 
 class Guarded:
     """Lets in who is on this machine, knows the token, and is no foreign web page."""
 
     def __init__(
-        self, inner: ASGIApp, token: str, is_open: Callable[[Request], bool] = lambda request: False, ingest: str = ""
+        self,
+        inner: ASGIApp,
+        token: str,
+        is_open: Callable[[Request], bool] = lambda request: False,
+        ingest: str = "",
+        refused_link: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self._inner = inner
         self._token = token
         self._is_open = is_open
         self._ingest = ingest
+        self._refused_link = refused_link
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,6 +129,9 @@ class Guarded:
         if self._ingest and request.url.path in INGEST_ROUTES and tokens.matches(given, self._ingest):
             return None
         if not tokens.matches(given, self._token):
+            why = self._refused_link(request) if given is None else None
+            if why is not None:
+                return _error(403, why) if why else None
             return _error(
                 401, "the token is missing or wrong. Send `Authorization: Bearer <token of $CDESK_HOME/token>`."
             )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import msgspec
@@ -33,6 +34,8 @@ FOUND_CHARACTERS_MAX = 240
 EXPLAINED_CHARACTERS_MAX = 4_000
 EXPLAINED_ACTIVITIES_MAX = 50
 SEARCH_ROWS_MAX = 200
+ARTIFACT_ROWS = 500
+"""Of one page that the service is asked for."""
 DAYS_MAX = 366
 ROLE = "agent"
 """Who Claude is when it asks."""
@@ -374,7 +377,12 @@ _SHOWN_ELSEWHERE = frozenset({"project_path", "cli_version", "git_branch", "tool
 
 class Explain(Arguments, frozen=True):
     citation: Annotated[
-        str, Meta(min_length=1, max_length=200, description="'activity:<id>', 'atom:<id>' or 'cdesk:<query_id>'.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="'activity:<id>', 'atom:<id>', 'cdesk:<query_id>' or 'artifact:<id>'.",
+        ),
     ]
     row: Annotated[
         Annotated[int, Meta(ge=1)] | None,
@@ -388,7 +396,7 @@ class Explained(Given, frozen=True):
     EXPLAINED_ACTIVITIES_MAX · behind: how many activities are behind the cell"""
 
     citation: str
-    is_a: Literal["activity", "insight", "query"]
+    is_a: Literal["activity", "insight", "query", "artifact"]
     said: dict[str, Any]
     comes_from: list[str]
     note: str
@@ -497,6 +505,60 @@ def _ask(desk: Desk, asked: Ask, call: Running) -> GivenAnswer:
     )  # fmt: skip
 
 
+# -- get_artifact ------------------------------------------------------------------------------------------------
+
+
+class GetArtifact(Arguments, frozen=True):
+    artifact: Annotated[
+        str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX, description="Its id, or 'artifact:<id>'.")
+    ]
+    max_tokens: Tokens = page.TOKENS
+    cursor: Cursor = None
+
+
+class ArtifactColumn(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    type: str
+    unit: str | None = None
+
+
+class GivenArtifact(Given, frozen=True):
+    """rows: in order, as many as the budget holds · offset: of the first, from 0 · row_count: of all of it
+    cites: the query it answers"""
+
+    artifact: str
+    title: str
+    columns: list[ArtifactColumn]
+    rows: list[list[Any]]
+    offset: int
+    row_count: int
+    cites: str | None
+    note: str
+    cursor: str | None = None
+
+
+def _get_artifact(desk: Desk, asked: GetArtifact, call: Running) -> GivenArtifact:
+    """A page of the service holds more rows than the budget: the cursor says which page, and how many were given of it."""
+    at = f"/v1/artifacts/{quote(_cited(asked.artifact, 'artifact'), safe='')}"
+    of_page, skip = page.place(asked.cursor, "get_artifact", str, int) or ("", 0)
+    whole = desk.ask(at, {})
+    found = desk.ask(f"{at}/rows?{urlencode({'limit': ARTIFACT_ROWS} | ({'cursor': of_page} if of_page else {}))}", {})
+    left = [quoted_all(row, FOUND_CHARACTERS_MAX) for row in found["rows"][skip:]]
+    count = page.fitting(left, asked.max_tokens)
+    if count < len(left):
+        following: str | None = page.cursor("get_artifact", of_page, skip + count)
+    else:
+        following = page.cursor("get_artifact", found["cursor"], 0) if found["cursor"] else None
+    return GivenArtifact(
+        artifact=f"artifact:{whole['artifact_id']}", title=quoted(whole["title"], FOUND_CHARACTERS_MAX),
+        columns=[
+            ArtifactColumn(quoted(one["name"], NAME_CHARACTERS_MAX), one["type"], one["unit"]) for one in whole["columns"]
+        ],
+        rows=left[:count], offset=found["offset"] + skip, row_count=whole["row_count"],
+        cites=f"cdesk:{whole['query_id']}" if whole["query_id"] else None, note=NOTE, cursor=following,
+    )  # fmt: skip
+
+
 # -- all of them -------------------------------------------------------------------------------------------------
 
 
@@ -584,6 +646,12 @@ _TOOLS = (
         "failures, sessions and their timelines, caches, subagents, MCP servers, edits, insights. The answer cites its "
         "query, and says as of when it is.",
         takes=Ask, gives=GivenAnswer, run=_ask, waits_for="service",
+    ),
+    Tool(
+        name="get_artifact", title="Page through a kept result",
+        description="Rows of a whole result that was kept as an artifact, in order and within the budget, with its columns "
+        "and the query it answers. Use it for the rest of a long answer, or for a result somebody names as artifact:<id>.",
+        takes=GetArtifact, gives=GivenArtifact, run=_get_artifact, waits_for="service",
     ),
 )  # fmt: skip
 TOOLS: dict[str, Tool] = {tool.name: tool for tool in _TOOLS}

@@ -1,0 +1,45 @@
+"""Keeps the whole answer to a question in SQL as an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from cdesk.activity.model import Person
+from cdesk.artifact.artifacts import Artifacts
+from cdesk.artifact.model import Artifact, Chart, Column
+from cdesk.errors import QueryRefused
+from cdesk.warehouse.warehouse import Answer, Warehouse
+
+ROWS_MAX = 200_000
+SECONDS_MAX = 60.0
+
+
+class MakeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """sql: one read-only SELECT · chart: how it is drawn · parent: the artifact it is a new version of"""
+
+    sql: str
+    title: str = ""
+    chart: Chart | None = None
+    parent: str | None = None
+
+
+def make(
+    warehouse: Warehouse, artifacts: Artifacts, asked: MakeRequest, person: Person, query_id: Callable[[], str]
+) -> Artifact:
+    """Raises QueryRefused for what may not be asked or has more than ROWS_MAX rows, and whatever `Artifacts.keep` does."""
+    if asked.parent is not None:
+        artifacts.get(asked.parent)
+    answer = warehouse.ask(asked.sql, query_id=query_id(), rows_max=ROWS_MAX + 1, seconds_max=SECONDS_MAX)
+    if len(answer.rows) > ROWS_MAX:
+        raise QueryRefused(f"the answer has more than {ROWS_MAX:,} rows.", "Narrow it down, or sum it up.")
+    return artifacts.keep(
+        "query_result", columns(answer), answer.rows, query_id=answer.query_id, title=asked.title,
+        customer=person.customer, org_id=person.org_id, parent=asked.parent, chart=asked.chart,
+    )  # fmt: skip
+
+
+def columns(answer: Answer) -> list[Column]:
+    """As an answer names them; what is not known of them is found out when they are kept."""
+    return [Column(name, type_) for name, type_ in zip(answer.columns, answer.types, strict=True)]
