@@ -63,8 +63,10 @@ if TYPE_CHECKING:
     from cdesk.capture.hook import Hooks
     from cdesk.capture.spool import Spool
     from cdesk.insight.follow import ContextFollower
+    from cdesk.query.template import Template
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
+    from cdesk.warehouse.warehouse import Answer
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -333,8 +335,8 @@ class App(Producer):
         """Answers questions, each once."""
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: self.person.customer, tell=self._tell_asked,
-            clock=self.clock,
+            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_answer,
+            tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
@@ -526,6 +528,23 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("warning", "asking_untold", query_id=ran.query_id, error=str(error))
+
+    def _keep_answer(self, template: Template, answer: Answer, query_id: str) -> str:
+        """A long answer, whole: with units and chart as its question says."""
+        from cdesk.artifact.model import Chart, Column
+
+        unit = {column.name: column.unit for column in template.columns}
+        drawn = template.chart
+        chart = None
+        if drawn is not None and drawn.kind != "table" and drawn.x and drawn.y:
+            chart = Chart("line" if drawn.kind == "line" else "bar", drawn.x, drawn.y, drawn.series)
+        columns = [
+            Column(name, type_, unit=unit.get(name)) for name, type_ in zip(answer.columns, answer.types, strict=True)
+        ]
+        return self.artifacts.keep(
+            "query_result", columns, answer.rows, query_id=query_id, title=template.title,
+            customer=self.person.customer, org_id=self.person.org_id, chart=chart,
+        ).artifact_id  # fmt: skip
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
