@@ -17,7 +17,7 @@ import msgspec
 
 from cdesk import config, observe
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import JSON, Activity, Person
+from cdesk.activity.model import JSON, Activity
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks

@@ -34,7 +34,7 @@ from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.make import MakeRequest
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
-from cdesk.query.questions import Shown
+from cdesk.query.questions import QuestionShown
 from cdesk.query.render import MEDIA_TYPES
 from cdesk.query.search import Hits, Search
 from cdesk.query.template import ROLES
@@ -228,7 +228,7 @@ _STRUCTS: tuple[type, ...] = (
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
     Artifacts, Artifact, ArtifactShown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
-    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Shown, AskRequest, Answered,
+    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, QuestionShown, AskRequest, Answered,
     DecisionRequest, Asked, AskAnswer, Rpc,
 )  # fmt: skip
 
@@ -361,12 +361,12 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               parameters=(_query("role", {"type": "string", "enum": list(ROLES)}, "The owner's, where none is named."),),
               errors=(400, *_READS)),
     Operation("GET", f"{QUESTIONS}/{{name}}", "A question, its SQL, and what was decided about it.",
-              _told(Shown, "It."), errors=(400, *_READS)),
+              _told(QuestionShown, "It."), errors=(400, *_READS)),
     Operation("POST", f"{QUESTIONS}/{{name}}", "The answer to a question, recorded or run.",
               _told(Answered, "Its rows and where they come from."),
               takes=Body("Its parameters.", {JSON: _of(AskRequest)}), is_body_required=False, errors=(400, *_READS)),
     *(Operation("POST", f"{QUESTIONS}/{{name}}/{word}", f"Decides that a question is {state}.",
-                _told(Shown, "It, as it stands now."),
+                _told(QuestionShown, "It, as it stands now."),
                 takes=Body("In which role, and why.", {JSON: _of(DecisionRequest)}), is_body_required=False,
                 errors=(400, *_READS)) for word, state in DECISIONS.items()),
     Operation("POST", "/v1/ask", "The answer to a ready-made question, as the data is now.",
