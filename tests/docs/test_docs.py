@@ -42,7 +42,8 @@ def _commands() -> list[tuple[str, str]]:
         for block in re.findall(r"```console\n(.*?)```", page.read_text(), flags=re.S):
             for line in re.findall(r"^\$ (.*)$", block, flags=re.M):
                 if re.match(
-                    r"(echo .*\| )?cdesk (usage|sql|artifact|status|doctor|import|emit|drift|insight|context|--)", line
+                    r"(echo .*\| )?cdesk (usage|ask|template|sql|artifact|status|doctor|import|emit|drift|insight|context|--)",
+                    line,
                 ):
                     found.append((page.name, line))
     return found

@@ -23,10 +23,11 @@ ASKED: dict[str, dict[str, Any]] = {
     "get_context": {}, "record_insight": {"subject": "lab", "metric": "works", "statement": "The lab works."},
     "log_event": {"activity": "lab_visited"}, "usage": {"by": "model"}, "search_activity": {"text": "lab"},
     "explain": {"citation": "cdesk:none"}, "list_questions": {}, "ask": {"question": "tool_usage"},
+    "get_artifact": {"artifact": "art_1a2225642db_00000000"},
 }  # fmt: skip
-NEED_SERVICE = {"usage", "search_activity", "list_questions", "ask"}
-ERRS_ALWAYS = {"explain"}
-"""It is asked for a citation that nothing stands behind."""
+NEED_SERVICE = {"usage", "search_activity", "list_questions", "ask", "get_artifact"}
+ERRS_ALWAYS = {"explain", "get_artifact"}
+"""They are asked for what there is not."""
 
 
 @pytest.fixture

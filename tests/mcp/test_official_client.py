@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.journeys.cdesk import Cdesk
 
+from cdesk.surface.mcp.tools import TOOLS
+
 SDK = pytest.importorskip("mcp", reason="needs the official MCP SDK (`mcp`, 2.x) for its client")
 pytestmark = pytest.mark.skipif(not hasattr(SDK, "Client"), reason="needs the official MCP SDK of version 2 or later")
 ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
@@ -43,7 +45,7 @@ async def talk(server: Any, mode: str) -> dict[str, Any]:
 
 
 def checked(told: dict[str, Any], era: str) -> None:
-    assert told["version"] == ERAS[era] and len(told["tools"]) == 8 and "get_context" in told["instructions"]
+    assert told["version"] == ERAS[era] and told["tools"] == list(TOOLS) and "get_context" in told["instructions"]
     assert len(told["questions"]["questions"]) >= 5 and told["is_wrong"] is True
     assert told["answer"]["columns"][0] == "tool" and told["event"]["is_durable"] is True
 

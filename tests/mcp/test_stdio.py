@@ -14,6 +14,7 @@ from tests.mcp.desk import message, modern
 from tests.mcp.process import queued, started
 
 from cdesk.surface.mcp.protocol import MESSAGE_BYTES_MAX
+from cdesk.surface.mcp.tools import TOOLS
 
 HEAVY = ("duckdb", "sqlglot", "starlette", "uvicorn", "mcp", "pydantic", "rich", "numpy", "asyncio")
 PROBE = f"""
@@ -36,7 +37,7 @@ def test_both_eras_in_one_process(tmp_path: Path) -> None:
         assert first["result"]["protocolVersion"] == "2025-11-25"
         server.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
         assert server.ask("ping", id=7) == {"jsonrpc": "2.0", "id": 7, "result": {}}
-        assert len(server.ask("tools/list")["result"]["tools"]) == 8
+        assert len(server.ask("tools/list")["result"]["tools"]) == len(TOOLS)
         assert server.end() == 0
 
 

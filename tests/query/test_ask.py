@@ -271,6 +271,40 @@ def test_to_ask_is_told_and_is_no_news(sampled: App) -> None:
     assert sampled.asker.ask("slowest_tools", AskRequest(fresh=True)).link == first.link
 
 
+LONG = """-- question: long
+-- title: Many rows
+-- description: A row for each pair of activities.
+-- version: 1
+-- column: first text: an activity
+-- column: ms integer in ms: a figure
+-- roles: owner
+-- access: figures
+-- cap: 1 GB
+-- cache: 1 h
+-- chart: bars first ms
+-- reads: stream
+
+SELECT a.activity_id AS first, 7 AS ms
+FROM CLAUDE_STREAM_V2 AS a CROSS JOIN (SELECT 1 FROM CLAUDE_STREAM_V2 QUALIFY ROW_NUMBER() OVER (ORDER BY ts) <= 2) AS b
+QUALIFY ROW_NUMBER() OVER (ORDER BY a.activity_id) <= 1500
+"""
+
+
+def test_a_long_answer_is_kept_whole(sampled: App) -> None:
+    """As an artifact of the same query, with units and chart; what comes with the answer are its first rows."""
+    sampled.home.templates.mkdir(exist_ok=True)
+    (sampled.home.templates / "long.sql").write_text(LONG)
+    try:
+        found = sampled.asker.ask("long")
+    finally:
+        (sampled.home.templates / "long.sql").unlink()
+    assert (found.row_count, len(found.rows)) == (1_500, 1_000) and found.artifact_id is not None
+    kept = sampled.artifacts.get(found.artifact_id)
+    assert (kept.row_count, kept.query_id, kept.title) == (1_500, found.query_id, "Many rows")
+    assert [column.unit for column in kept.columns] == [None, "ms"] and kept.chart is not None
+    assert sampled.explain(found.link).said["artifact_id"] == found.artifact_id
+
+
 def test_answers_can_be_traced_in_the_product_metrics(sampled: App) -> None:
     """All of them; without its row of the query log, one cannot."""
     sampled.asker.ask("errors", AskRequest(parameters={"days": 2}))

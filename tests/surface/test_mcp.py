@@ -16,6 +16,7 @@ from tests.surface.page_service import NOW, Served, ago, answer, call, held, pro
 
 from cdesk.query.template import load
 from cdesk.surface.mcp import protocol
+from cdesk.surface.mcp.tools import TOOLS
 
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -73,7 +74,7 @@ def test_a_handshake_and_what_follows(served: Served) -> None:
     assert "mcp-session-id" not in got.headers and got.json()["result"]["protocolVersion"] == "2025-11-25"
     told = post(served, "notifications/initialized", id=None, headers={"MCP-Protocol-Version": "2025-11-25"})
     assert (told.status_code, told.content) == (202, b"")
-    assert len(post(served, "tools/list").json()["result"]["tools"]) == 8
+    assert len(post(served, "tools/list").json()["result"]["tools"]) == len(TOOLS)
 
 
 def test_the_later_era_needs_no_handshake(served: Served) -> None:

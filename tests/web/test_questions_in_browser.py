@@ -167,10 +167,12 @@ def test_what_would_read_too_much_is_offered_as_a_sample(
     asked = []
 
     def sampled(route: Any) -> None:
-        if route.request.method != "POST":
-            return route.continue_()
-        asked.append(json.loads(route.request.post_data)["over_cap"])
-        return route.fulfill(json={**given, "sample": sample}) if asked[-1] == "sample" else route.continue_()
+        if route.request.method == "POST":
+            asked.append(json.loads(route.request.post_data)["over_cap"])
+            if asked[-1] == "sample":
+                route.fulfill(json={**given, "sample": sample})
+                return
+        route.continue_()
 
     with watched(browser, busy) as seen:
         seen.page.route("**/v1/page/questions/spend_by_day", sampled)
