@@ -17,7 +17,7 @@ import msgspec
 
 from cdesk import config, observe
 from cdesk.activity.identity import activity_id
-from cdesk.activity.model import JSON, Activity
+from cdesk.activity.model import JSON, Activity, Person
 from cdesk.activity.pricing import PriceBook
 from cdesk.capture.backfill import Backfill, Progress
 from cdesk.capture.bookmarks import Bookmarks
@@ -305,6 +305,11 @@ class App(Producer):
         return Artifacts(folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket, clock=self.clock)
 
     @cached_property
+    def person(self) -> Person:
+        """Whose home this is."""
+        return person(self.settings.person, self.home.path)
+
+    @cached_property
     def seal(self) -> Seal:
         """What this home's cursors and download links are known by."""
         from cdesk.artifact.seal import Seal
@@ -343,7 +348,7 @@ class App(Producer):
         """Answers questions, each once."""
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_whole,
+            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_answer,
             tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
@@ -362,11 +367,6 @@ class App(Producer):
             raise UsageError(f"{citation[:60]} is no answer with cells that is still kept.", "Ask the question again.")
         template = self.questions.template(recorded.question)
         return with_cell(found, behind(self.warehouse, template, recorded, row, column, self.query_id()))
-
-    def _keep_whole(self, template: Template, answer: Answer, query_id: str) -> str:
-        from cdesk.query.keep import whole
-
-        return whole(self.artifacts, template, answer, self.person).artifact_id
 
     def keep_answer(self, query_id: str) -> Artifact:
         """A recorded answer as an artifact, the same one whenever it is asked for. Raises UsageError, ArtifactError."""
@@ -555,6 +555,11 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("warning", "asking_untold", query_id=ran.query_id, error=str(error))
+
+    def _keep_answer(self, template: Template, answer: Answer, query_id: str) -> str:
+        from cdesk.query.keep import whole
+
+        return whole(self.artifacts, template, answer, self.person).artifact_id
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""

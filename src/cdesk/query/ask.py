@@ -256,7 +256,7 @@ class Asker:
             query_id=wanted.id, question_key=wanted.key, question=template.name, question_version=template.version,
             checksum=template.checksum, parameters=wanted.values, bound=list(bound.items()), role=asked.role,
             asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=wanted.version.text,
-            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=columns_of(template, answer),
+            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=_columns(template, answer),
             answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]), row_count=len(answer.rows), estimate=estimate,
             sample=None, artifact_id=artifact,
         )  # fmt: skip
@@ -321,7 +321,7 @@ def engine(name: str, value: JSON) -> Any:
     return datetime.fromisoformat(str(value)) if name in ("since", "now") else value
 
 
-def columns_of(template: Template, answer: Answer) -> list[AnswerColumn]:
+def _columns(template: Template, answer: Answer) -> list[AnswerColumn]:
     declared = {each.name: each for each in template.columns}
     return [
         AnswerColumn(name, declared[name].type if name in declared else "any", declared[name].unit if name in declared else None)

@@ -45,7 +45,7 @@ from cdesk.surface.dataset import DatasetAnswer, DatasetRequest
 from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
 from cdesk.surface.http.artifacts import AT_PAGE as ARTIFACTS_AT_PAGE
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
-from cdesk.surface.http.artifacts import Artifacts, ArtifactShown, HoldRequest, Link, LinkRequest
+from cdesk.surface.http.artifacts import Artifacts, HoldRequest, Link, LinkRequest, Shown
 from cdesk.surface.http.artifacts import at_page as artifacts_at_page
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
@@ -227,7 +227,7 @@ _STRUCTS: tuple[type, ...] = (
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
-    Artifacts, Artifact, ArtifactShown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
+    Artifacts, Artifact, Shown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
     Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, QuestionShown, AskRequest, Answered,
     DecisionRequest, Asked, AskAnswer, Rpc,
 )  # fmt: skip
@@ -423,7 +423,7 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
                           _query("query_id", WORDS, "Those that answer this question.")), errors=(400, *_READS)),
     Operation("POST", ARTIFACTS, "Keeps the whole answer to one read-only SELECT.", _told(Artifact, "It is kept."),
               takes=Body("The question.", {JSON: _of(MakeRequest)}), errors=(400, *_READS)),
-    Operation("GET", f"{ARTIFACTS}/{{id}}", "What an artifact holds, with a sample.", _told(ArtifactShown, "It."),
+    Operation("GET", f"{ARTIFACTS}/{{id}}", "What an artifact holds, with a sample.", _told(Shown, "It."),
               errors=(404, *_READS)),
     Operation("DELETE", f"{ARTIFACTS}/{{id}}", "Deletes it, unless it is pinned or held.", _told(Artifact, "As it was."),
               errors=(400, 404, *_READS)),
