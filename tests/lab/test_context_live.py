@@ -48,7 +48,6 @@ WAYS = {"plain": (), "plugin": ("--plugin",)}
 @pytest.fixture
 def known(cdesk: Cdesk, tmp_path: Path) -> Cdesk:
     """A service that knows of a failure in the project the lab will play in."""
-    cdesk.home.mkdir(mode=0o700)
     (cdesk.home / "config.toml").write_text('[person]\ncustomer = "ada@example.org"\n')
     cdesk.up()
     failure = {"tool_name": "Bash", "tool_use_id": "t", "success": False, "error": FIRST}
