@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.refresh.history import History
+from tests.refresh.history import TIMES, History
 
 from cdesk.activity.model import Activity
 
@@ -371,7 +371,7 @@ _STEPS = st.lists(
 
 
 @given(_STEPS)
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck),
+@settings(max_examples=4 * TIMES, deadline=None, suppress_health_check=list(HealthCheck),
           phases=(Phase.explicit, Phase.reuse, Phase.generate))  # fmt: skip
 def test_looking_often_finds_what_looking_once_finds(
     opened_history: History, steps: list[tuple[str, int, int, bool, str]]
