@@ -352,11 +352,6 @@ class App(Producer):
             tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
-    @cached_property
-    def person(self) -> Person:
-        """Whose home this is."""
-        return person(self.settings.person, self.home.path)
-
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
         """What stands behind a citation; with a row, also behind that cell. Raises UsageError and QueryRefused."""
         found = explain(self.warehouse, citation)
