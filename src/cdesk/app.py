@@ -68,9 +68,10 @@ if TYPE_CHECKING:
     from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
     from cdesk.query.template import Template
+    from cdesk.query.ticket import Ticket, Tickets
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
-    from cdesk.warehouse.warehouse import Answer
+    from cdesk.warehouse.warehouse import Answer, Execution
 
 CONSUMER = "warehouse"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -372,6 +373,23 @@ class App(Producer):
             raise UsageError(f"{query_id[:60]!r} is no answer that is still kept.", "Ask the question again.")
         return kept(self.artifacts, recorded, self.questions.template(recorded.question), self.person)
 
+    @cached_property
+    def tickets(self) -> Tickets:
+        """Long questions, answered one after the other; those that were not done are taken up."""
+        from cdesk.query.ticket import Tickets
+
+        at_once = max(1, (os.cpu_count() or 1) // 2)
+        return Tickets(self.home.tickets, self._answer_ticket, self.query_id, at_once=at_once, clock=self.clock)
+
+    def _answer_ticket(self, ticket: Ticket, execution: Execution) -> Artifact:
+        from cdesk.query.make import MakeRequest, make
+        from cdesk.query.ticket import SECONDS_MAX, TICKET_HOURS
+
+        return make(
+            self.warehouse, self.artifacts, MakeRequest(ticket.sql, ticket.title), self.person, lambda: ticket.query_id,
+            seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
+        )  # fmt: skip
+
     # -- work --------------------------------------------------------------------------------------------------
 
     def import_transcripts(
@@ -423,6 +441,8 @@ class App(Producer):
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
+        if self.home.tickets.exists():
+            _ = self.tickets
         if self.home.artifacts.exists():
             self._thread("artifacts", self.sweep_artifacts)
 
@@ -447,6 +467,8 @@ class App(Producer):
 
     def close(self) -> None:
         self._is_closing.set()
+        if "tickets" in self.__dict__:
+            self.tickets.close()
         if "contexts" in self.__dict__:
             self.contexts.stop()
         if "tasks" in self.__dict__:

@@ -180,6 +180,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "warehouse"
 
     @property
+    def tickets(self) -> Path:
+        """A file for each long question that was handed in."""
+        return self.path / "tickets"
+
+    @property
     def artifacts(self) -> Path:
         """Content of artifacts, and what is copied here to be read."""
         return self.path / "artifacts"

@@ -87,6 +87,11 @@ class OverCap(QueryRefused):
         self.bytes, self.rows, self.cap = bytes, rows, cap
 
 
+class TooManyTickets(CdeskError):
+    exit_code = 2
+    retryable = True
+
+
 class ArtifactError(CdeskError):
     pass
 

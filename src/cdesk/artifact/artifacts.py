@@ -92,8 +92,10 @@ class Artifacts:
         org_id: str | None = None,
         parent: str | None = None,
         chart: Chart | None = None,
+        days: float | None = None,
     ) -> Artifact:
-        """All the rows, durable when it returns. rows: tuples, or whatever gives an Arrow stream.
+        """All the rows, durable when it returns. rows: tuples, or whatever gives an Arrow stream. days: how long, where it
+        is not as long as usual
 
         Raises UnknownArtifact for a parent that is not there, UsageError for no columns or a chart of columns that are
         not there, and ArtifactError when the content cannot be written; then nothing is kept."""
@@ -120,7 +122,7 @@ class Artifacts:
             artifact_id=artifact_id, created_at=now, customer=customer, org_id=org_id, kind=kind,
             title=" ".join(title.split())[:TITLE_CHARACTERS_MAX], row_count=written.row_count,
             column_count=len(written.columns), bytes=size, sha256=sha256, query_id=query_id,
-            expires_at=now + timedelta(days=self._days), is_pinned=False, is_held=False, access_count=0,
+            expires_at=now + timedelta(days=self._days if days is None else days), is_pinned=False, is_held=False, access_count=0,
             last_accessed_at=None, version=older.version + 1 if older else 1,
             parent_artifact_id=older.artifact_id if older else None, place=place, columns=written.columns,
             sample=sample(self._shown(written.first)), row_group_bytes=written.row_group_bytes, chart=chart, children=(),

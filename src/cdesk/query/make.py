@@ -10,7 +10,7 @@ from cdesk.activity.model import Person
 from cdesk.artifact.artifacts import Artifacts
 from cdesk.artifact.model import Artifact, Chart, Column
 from cdesk.errors import QueryRefused
-from cdesk.warehouse.warehouse import Answer, Warehouse
+from cdesk.warehouse.warehouse import Answer, Execution, Warehouse
 
 ROWS_MAX = 200_000
 SECONDS_MAX = 60.0
@@ -26,17 +26,29 @@ class MakeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make(
-    warehouse: Warehouse, artifacts: Artifacts, asked: MakeRequest, person: Person, query_id: Callable[[], str]
+    warehouse: Warehouse,
+    artifacts: Artifacts,
+    asked: MakeRequest,
+    person: Person,
+    query_id: Callable[[], str],
+    *,
+    seconds_max: float = SECONDS_MAX,
+    days: float | None = None,
+    execution: Execution | None = None,
 ) -> Artifact:
-    """Raises QueryRefused for what may not be asked or has more than ROWS_MAX rows, and whatever `Artifacts.keep` does."""
+    """days: how long it is kept, where not as long as usual · execution: how another thread sees it
+
+    Raises QueryRefused for what may not be asked or has more than ROWS_MAX rows, and whatever `Artifacts.keep` does."""
     if asked.parent is not None:
         artifacts.get(asked.parent)
-    answer = warehouse.ask(asked.sql, query_id=query_id(), rows_max=ROWS_MAX + 1, seconds_max=SECONDS_MAX)
+    answer = warehouse.ask(
+        asked.sql, query_id=query_id(), rows_max=ROWS_MAX + 1, seconds_max=seconds_max, execution=execution
+    )
     if len(answer.rows) > ROWS_MAX:
         raise QueryRefused(f"the answer has more than {ROWS_MAX:,} rows.", "Narrow it down, or sum it up.")
     return artifacts.keep(
         "query_result", columns(answer), answer.rows, query_id=answer.query_id, title=asked.title,
-        customer=person.customer, org_id=person.org_id, parent=asked.parent, chart=asked.chart,
+        customer=person.customer, org_id=person.org_id, parent=asked.parent, chart=asked.chart, days=days,
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -56,6 +58,40 @@ class Answer:
     query_id: str
 
 
+class Execution:
+    """One statement under way, as another thread sees it: how far it is, and the word that breaks it off."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._interrupt: Callable[[], object] | None = None
+        self._percent: Callable[[], float] | None = None
+        self.is_interrupted = False
+
+    def interrupt(self) -> None:
+        """What has not begun yet will not."""
+        with self._lock:
+            self.is_interrupted = True
+            if self._interrupt is not None:
+                self._interrupt()
+
+    def progress(self) -> float | None:
+        """From 0 to 1; None where nothing runs, or nobody knows."""
+        with self._lock:
+            percent = -1.0 if self._percent is None else self._percent()
+        return None if percent < 0 else min(percent / 100, 1.0)
+
+    @contextmanager
+    def under_way(self, interrupt: Callable[[], object], percent: Callable[[], float]) -> Iterator[None]:
+        """Around the statement, by the engine that executes it. percent: below 0 where it does not know"""
+        with self._lock:
+            self._interrupt, self._percent = interrupt, percent
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupt = self._percent = None
+
+
 class Warehouse(Protocol):
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         """Every fact is there once afterwards, committed. Raises WarehouseError; then nothing changed."""
@@ -66,9 +102,17 @@ class Warehouse(Protocol):
         ...
 
     def ask(
-        self, sql: str, parameters: Sequence[Any] = (), *, query_id: str, rows_max: int, seconds_max: float
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        query_id: str,
+        rows_max: int,
+        seconds_max: float,
+        execution: Execution | None = None,
     ) -> Answer:
-        """Rows of one statement from outside: read-only, no files, no settings; in the query log. Raises QueryRefused."""
+        """Rows of one statement from outside: read-only, no files, no settings; in the query log. Raises QueryRefused,
+        also when `execution` is interrupted meanwhile."""
         ...
 
     def count(self) -> int:

@@ -25,7 +25,7 @@ from cdesk.warehouse.duckdb.changes import Changes, Listener
 from cdesk.warehouse.duckdb.drift import DuckDBDrift
 from cdesk.warehouse.duckdb.identity import Identities
 from cdesk.warehouse.duckdb.trouble import first_line, translated
-from cdesk.warehouse.warehouse import STREAM, Answer, Merged
+from cdesk.warehouse.warehouse import STREAM, Answer, Execution, Merged
 
 if TYPE_CHECKING:
     from cdesk.warehouse.duckdb.merge import Merger
@@ -146,19 +146,30 @@ class DuckDBWarehouse:
             return _fetch(cursor.execute(sql, given), "", rows_max)
 
     def ask(
-        self, sql: str, parameters: Sequence[Any] = (), *, query_id: str, rows_max: int, seconds_max: float
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        query_id: str,
+        rows_max: int,
+        seconds_max: float,
+        execution: Execution | None = None,
     ) -> Answer:
         statement = _one_select(sql)
         started = self._clock.now()
+        execution = execution or Execution()
         with self._healing(), translated(), self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds_max, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()
             try:
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                answer = _fetch(cursor.execute(statement, list(parameters)), query_id, rows_max)
+                with execution.under_way(cursor.interrupt, cursor.query_progress):
+                    if execution.is_interrupted:
+                        raise duckdb.InterruptException("before it began")
+                    answer = _fetch(cursor.execute(statement, list(parameters)), query_id, rows_max)
             except duckdb.InterruptException:
-                error = QueryRefused(f"the query ran longer than {seconds_max:g} s and was stopped.", "Narrow it down.")
+                error = _stopped(execution, seconds_max)
                 self._log(query_id, sql, started, error=str(error))
                 raise error from None
             except duckdb.Error as failure:
@@ -360,6 +371,12 @@ def _fetch(cursor: duckdb.DuckDBPyConnection, query_id: str, rows_max: int | Non
     description = cursor.description or []
     rows = cursor.fetchall() if rows_max is None else cursor.fetchmany(rows_max)
     return Answer(tuple(c[0] for c in description), tuple(str(c[1]) for c in description), rows, query_id)
+
+
+def _stopped(execution: Execution, seconds_max: float) -> QueryRefused:
+    if execution.is_interrupted:
+        return QueryRefused("the query was cancelled.")
+    return QueryRefused(f"the query ran longer than {seconds_max:g} s and was stopped.", "Narrow it down.")
 
 
 def _blamed(failure: duckdb.Error) -> type[WarehouseError]:
