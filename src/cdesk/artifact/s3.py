@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cdesk.artifact.folder import translated
 from cdesk.artifact.model import Place
@@ -163,7 +163,7 @@ def _opened(settings: ArtifactSettings, bucket: str, environment: Mapping[str, s
             "[artifacts] url names a bucket, and the library for it is not installed.", "Run pip install 'cdesk[s3]'."
         ) from None
     token = settings.session_token
-    given = {
+    given: dict[str, Any] = {
         "region": settings.region, "endpoint": settings.endpoint,
         "access_key_id": _credential("key_id", settings.key_id, environment),
         "secret_access_key": _credential("secret", settings.secret, environment),
