@@ -336,7 +336,7 @@ class App(Producer):
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
             self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_answer,
-            tell=self._tell_asked, clock=self.clock,
+            redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:

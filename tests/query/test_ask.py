@@ -260,6 +260,17 @@ def test_the_log_knows_who_asked_what(desk: Desk) -> None:
     assert tag.rows == [(f"cdesk:{found.query_id}",)]
 
 
+def test_secrets_are_asked_with_and_not_recorded(sampled: App) -> None:
+    """Neither in the log, nor with the answer, nor in the activity."""
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8"
+    found = sampled.asker.ask("activity_counts", AskRequest(parameters={"customer": secret}))
+    sampled.uploader.drain()
+    assert found.rows == [] and "[redacted:" in str(found.parameters)
+    for table in ("QUERY_HISTORY", "QUESTION_ANSWERS", "VW_SQL_EVENTS"):
+        kept = sampled.warehouse.query(f"SELECT * FROM {table} WHERE query_id = $1", [found.query_id]).rows
+        assert kept and secret not in repr(kept)
+
+
 def test_to_ask_is_told_and_is_no_news(sampled: App) -> None:
     """That cdesk was asked is an activity, which leads to the run; the same question has the same answer after it."""
     first = sampled.asker.ask("slowest_tools", AskRequest(fresh=True))

@@ -161,6 +161,7 @@ class Asker:
     """Answers for one warehouse.
 
     who: whose name the log bears · tell: called after every run, answered or not · keep: where long answers go
+    redact: one line of JSON without its secrets; what was asked is bound as it is, and recorded without them
     """
 
     def __init__(
@@ -172,9 +173,11 @@ class Asker:
         *,
         estimator: Estimator | None = None,
         keep: Keep | None = None,
+        redact: Callable[[bytes], bytes] = lambda line: line,
         tell: Callable[[Ran], None] = lambda ran: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._redact = redact
         self._warehouse = warehouse
         self._questions = questions
         self._versions = versions
@@ -242,7 +245,8 @@ class Asker:
         template, bound, asked = wanted.template, wanted.bound, wanted.asked
         sql, given = compiled(template.ask), [engine(name, bound[name]) for name in template.ask.names]
         estimate = self._estimate(template, sql, given)
-        began, text = self._clock.now(), _told(wanted)
+        values, held = self._without_secrets(wanted.values), self._without_secrets(list(bound.items()))
+        began, text = self._clock.now(), _told(wanted, values)
         try:
             answer = self._warehouse.ask(sql, given, query_id=wanted.id, rows_max=ROWS_MAX, seconds_max=SECONDS_MAX)
             is_long = len(answer.rows) > ROWS_INLINE_MAX
@@ -254,7 +258,7 @@ class Asker:
         self._note(wanted, text, estimate)
         recorded = Recorded(
             query_id=wanted.id, question_key=wanted.key, question=template.name, question_version=template.version,
-            checksum=template.checksum, parameters=wanted.values, bound=list(bound.items()), role=asked.role,
+            checksum=template.checksum, parameters=values, bound=held, role=asked.role,
             asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=wanted.version.text,
             data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=_columns(template, answer),
             answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]), row_count=len(answer.rows), estimate=estimate,
@@ -263,6 +267,9 @@ class Asker:
         self._records.keep(recorded)
         self._tell(self._ran(wanted, text, began, len(answer.rows), estimate, artifact, None))
         return answered(recorded, is_recorded=False, is_current=True)
+
+    def _without_secrets(self, value: Any) -> Any:
+        return msgspec.json.decode(self._redact(msgspec.json.encode(value)))
 
     def _estimate(self, template: Template, sql: str, given: Sequence[Any]) -> Estimated | None:
         """Raises QueryRefused over the cap."""
@@ -332,11 +339,11 @@ def _columns(template: Template, answer: Answer) -> list[AnswerColumn]:
     ]  # fmt: skip
 
 
-def _told(wanted: _Wanted) -> str:
+def _told(wanted: _Wanted, values: Any) -> str:
     """The query log's text: what was asked with which values, then the SQL as it was written."""
     template = wanted.template
     asked = {
-        "question": template.name, "version": template.version, "parameters": wanted.values, "role": wanted.asked.role,
+        "question": template.name, "version": template.version, "parameters": values, "role": wanted.asked.role,
     }  # fmt: skip
     return f"-- {msgspec.json.encode(asked).decode()}\n{template.ask.text}"
 
