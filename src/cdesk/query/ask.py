@@ -42,6 +42,8 @@ ROWS_INLINE_MAX = 1_000
 """More go into an artifact, where there is a place for them; these many come with the answer."""
 SECONDS_MAX = 30.0
 IN_MEMORY_MAX = 64
+WHOLE_HOURS = 366 * 24
+"""What a question looks back over that says nothing of it, as far as a sample is concerned."""
 
 
 class AskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +155,9 @@ class Estimator(Protocol):
         ...
 
 
+Sampler = Callable[[str, Estimated, int, float], Any]
+"""A statement with its estimate, a cap in bytes and the seconds it looks back over: the statement that stays under the cap
+by reading a part, as `.sql`, `.rate`, `.seed` and `.watermark`. Its parameters are the same. Raises QueryRefused."""
 Keep = Callable[[Template, Answer, str], str]
 """Keeps a long answer whole, under the query's id, and gives the artifact's."""
 
@@ -172,6 +177,7 @@ class Asker:
         who: Callable[[], str],
         *,
         estimator: Estimator | None = None,
+        sampler: Sampler | None = None,
         keep: Keep | None = None,
         redact: Callable[[bytes], bytes] = lambda line: line,
         tell: Callable[[Ran], None] = lambda ran: None,
@@ -183,6 +189,7 @@ class Asker:
         self._versions = versions
         self._who = who
         self._estimator = estimator
+        self._sampler = sampler
         self._keep = keep
         self._tell = tell
         self._clock = clock
@@ -244,7 +251,8 @@ class Asker:
     def _run(self, wanted: _Wanted) -> Answered:
         template, bound, asked = wanted.template, wanted.bound, wanted.asked
         sql, given = compiled(template.ask), [engine(name, bound[name]) for name in template.ask.names]
-        estimate = self._estimate(template, sql, given)
+        estimate = self._estimate(sql, given)
+        sql, sample = self._within_cap(wanted, sql, estimate)
         values, held = self._without_secrets(wanted.values), self._without_secrets(list(bound.items()))
         began, text = self._clock.now(), _told(wanted, values)
         try:
@@ -262,7 +270,7 @@ class Asker:
             asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=wanted.version.text,
             data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=_columns(template, answer),
             answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]), row_count=len(answer.rows), estimate=estimate,
-            sample=None, artifact_id=artifact,
+            sample=sample, artifact_id=artifact,
         )  # fmt: skip
         self._records.keep(recorded)
         self._tell(self._ran(wanted, text, began, len(answer.rows), estimate, artifact, None))
@@ -271,18 +279,26 @@ class Asker:
     def _without_secrets(self, value: Any) -> Any:
         return msgspec.json.decode(self._redact(msgspec.json.encode(value)))
 
-    def _estimate(self, template: Template, sql: str, given: Sequence[Any]) -> Estimated | None:
-        """Raises QueryRefused over the cap."""
+    def _estimate(self, sql: str, given: Sequence[Any]) -> Estimated | None:
         if self._estimator is None:
             return None
         found = self._estimator.estimate(sql, given)
-        estimate = Estimated(int(found.bytes), int(found.rows))
-        if estimate.bytes > template.byte_cap:
+        return Estimated(int(found.bytes), int(found.rows))
+
+    def _within_cap(self, wanted: _Wanted, sql: str, estimate: Estimated | None) -> tuple[str, Sampled | None]:
+        """What may run: the whole, or a part where that is wanted. Raises QueryRefused with the estimate."""
+        template = wanted.template
+        if estimate is None or estimate.bytes <= template.byte_cap:
+            return sql, None
+        if wanted.asked.over_cap == "refuse" or self._sampler is None:
             raise QueryRefused(
                 f"{template.name} would read about {estimate.bytes:,} bytes, its cap is {template.byte_cap:,}.",
-                "Ask for fewer days.",
+                "Ask for fewer days, or for a sample." if self._sampler else "Ask for fewer days.",
             )
-        return estimate
+        back = template.hours_back
+        seconds = 3600.0 * (hours(back, wanted.values[back]) if back else WHOLE_HOURS)
+        found = self._sampler(sql, estimate, template.byte_cap, seconds)
+        return str(found.sql), Sampled(float(found.rate), int(found.seed), str(found.watermark))
 
     def _note(self, wanted: _Wanted, text: str, estimate: Estimated | None) -> None:
         sql, names = prepared("question_logged")
