@@ -37,7 +37,7 @@ from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
 from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
-from cdesk.query.ask import Asker, Ran
+from cdesk.query.ask import Asker, Ran, Sampled
 from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
 from cdesk.query.explain import Explanation, explain, with_cell
@@ -350,7 +350,7 @@ class App(Producer):
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
             self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_answer,
-            tell=self._tell_asked, clock=self.clock,
+            redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
@@ -573,10 +573,10 @@ class App(Producer):
         except QueueError as error:
             observe.event("warning", "asking_untold", query_id=ran.query_id, error=str(error))
 
-    def _keep_answer(self, template: Template, answer: Answer, query_id: str) -> str:
+    def _keep_answer(self, template: Template, answer: Answer, sample: Sampled | None) -> str:
         from cdesk.query.keep import whole
 
-        return whole(self.artifacts, template, answer, self.person).artifact_id
+        return whole(self.artifacts, template, answer, sample, self.person).artifact_id
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from cdesk.activity.model import JSON, Activity, Features
 from cdesk.app import App
 from cdesk.clock import Clock
 from cdesk.errors import QueryRefused, UsageError
-from cdesk.query.ask import Answered, Asker, AskRequest, Estimated, Estimator, Ran
+from cdesk.query.ask import Answered, Asker, AskRequest, Estimated, Estimator, Ran, Sampled, Sampler
 from cdesk.query.behind import behind
 from cdesk.query.explain import explain
 from cdesk.query.provenance import DataVersions, canonical, question_key
@@ -68,10 +69,10 @@ class Desk:
         self.questions = Questions(self.warehouse, self.templates, clock=self._clock)
         self.asker = self.asking()
 
-    def asking(self, estimator: Estimator | None = None) -> Asker:
+    def asking(self, estimator: Estimator | None = None, sampler: Sampler | None = None) -> Asker:
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: "ada@example.org", estimator=estimator,
+            self.warehouse, self.questions, versions, lambda: "ada@example.org", estimator=estimator, sampler=sampler,
             tell=self.told.append, clock=self._clock,
         )  # fmt: skip
 
@@ -260,6 +261,17 @@ def test_the_log_knows_who_asked_what(desk: Desk) -> None:
     assert tag.rows == [(f"cdesk:{found.query_id}",)]
 
 
+def test_secrets_are_asked_with_and_not_recorded(sampled: App) -> None:
+    """Neither in the log, nor with the answer, nor in the activity."""
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8"
+    found = sampled.asker.ask("activity_counts", AskRequest(parameters={"customer": secret}))
+    sampled.uploader.drain()
+    assert found.rows == [] and "[redacted:" in str(found.parameters)
+    for table in ("QUERY_HISTORY", "QUESTION_ANSWERS", "VW_SQL_EVENTS"):
+        kept = sampled.warehouse.query(f"SELECT * FROM {table} WHERE query_id = $1", [found.query_id]).rows
+        assert kept and secret not in repr(kept)
+
+
 def test_to_ask_is_told_and_is_no_news(sampled: App) -> None:
     """That cdesk was asked is an activity, which leads to the run; the same question has the same answer after it."""
     first = sampled.asker.ask("slowest_tools", AskRequest(fresh=True))
@@ -442,18 +454,46 @@ def test_what_is_out_of_bounds_is_told(shared: Desk, name: str, parameters: dict
     assert shared.runs() == 0
 
 
+class Sees:
+    """An estimator that says what it is told to."""
+
+    bytes = 0
+
+    def estimate(self, sql: str, parameters: Any) -> Estimated:
+        return Estimated(bytes=self.bytes, rows=5)
+
+
 def test_over_its_cap_it_is_refused_with_the_estimate(desk: Desk) -> None:
-    """Nothing runs; under it the estimate comes with the answer."""
-
-    class Sees:
-        def estimate(self, sql: str, parameters: Any) -> Any:
-            return Estimated(bytes=size, rows=5)
-
-    asker = desk.asking(Sees())
-    size = 2 * 1024**3
+    """Nothing runs; under it the estimate comes with the answer, and stands in the log."""
+    sees = Sees()
+    asker = desk.asking(sees)
+    sees.bytes = 2 * 1024**3
     with pytest.raises(QueryRefused, match="2,147,483,648 bytes"):
         asker.ask("tool_usage")
     assert desk.runs() == 0
-    size = 1_000
+    sees.bytes = 1_000
     assert asker.ask("tool_usage").estimate == Estimated(1_000, 5)
     assert desk.warehouse.query("SELECT bytes_scanned FROM QUERY_HISTORY").rows == [(1_000,)]
+
+
+def test_over_its_cap_a_sample_is_another_answer(desk: Desk) -> None:
+    """With its watermark and an id of its own; who wants the whole is never given the sample that was recorded."""
+    sees, asked = Sees(), list[tuple[Any, ...]]()
+
+    def part(*given: Any) -> Any:
+        asked.append(given)
+        return SimpleNamespace(
+            sql=f"SELECT *, 1 AS calls_error FROM ({given[0]})", rate=0.5, seed=1, watermark="SAMPLE: half"
+        )
+
+    asker = desk.asking(sees, part)
+    sees.bytes = 2 * 1024**3
+    first, again = (asker.ask("tool_usage", AskRequest(over_cap="sample")) for _ in range(2))
+    assert first.sample == again.sample == Sampled(0.5, 1, "SAMPLE: half") and again.is_recorded
+    assert first.columns[-1].name == "calls_error" and len(first.rows[0]) == len(first.columns)
+    assert asked[0][1:] == (Estimated(2 * 1024**3, 5), 1024**3, 7 * 86_400.0) and len(asked) == 1
+    with pytest.raises(QueryRefused, match="for a sample"):
+        asker.ask("tool_usage")
+    sees.bytes = 1
+    whole = asker.ask("tool_usage")
+    assert whole.sample is None and whole.link != first.link

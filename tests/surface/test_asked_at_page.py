@@ -106,8 +106,30 @@ def test_what_would_read_too_much_says_how_much(
     answered = browser.post("/v1/page/questions/spend_by_day", json={"parameters": {"days": 3}})
     told = answered.json()
     assert answered.status_code == 400
-    assert (told["estimate"], told["cap"]) == ({"bytes": 2 * 1024**3, "rows": 7}, 1024**3)
+    assert (told["estimate"], told["cap"], told["can_sample"]) == ({"bytes": 2 * 1024**3, "rows": 7}, 1024**3, False)
     assert "would read about 2,147,483,648 bytes" in told["error"]
+
+
+@dataclass
+class Part:
+    sql: str
+    rate: float = 0.25
+    seed: int = 42
+    watermark: str = "a sample of 25 %"
+
+
+def test_a_kept_sample_says_that_it_is_one(
+    served: Served, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its title, whether it was kept by somebody or because it is long."""
+    monkeypatch.setattr(served.app.asker, "_estimator", Costly())
+    monkeypatch.setattr(served.app.asker, "_sampler", lambda sql, *_: Part(sql))
+    found = asked(browser, "spend_by_day", parameters={"days": 4}, over_cap="sample")
+    assert found["sample"] == {"rate": 0.25, "seed": 42, "watermark": "a sample of 25 %"}
+    assert kept(browser, found["query_id"])["title"] == "What each day cost (a sample of 25 %)"
+    long = asked(browser, "long", parameters={"days": 2}, over_cap="sample")
+    artifact = browser.get(f"/v1/page/artifacts/{long['artifact_id']}").json()
+    assert artifact["title"] == "Many rows (a sample of 25 %)"
 
 
 def test_a_cell_leads_to_its_activities(browser: httpx.Client) -> None:

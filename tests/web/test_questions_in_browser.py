@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,32 +156,31 @@ class Costly:
         return self
 
 
+@dataclass
+class Part:
+    """Says that it reads a part of what a statement reads."""
+
+    sql: str
+    rate: float = 0.0123
+    seed: int = 42
+    watermark: str = "1.23 % of the time; sums are ± 4 %."
+
+
 def test_what_would_read_too_much_is_offered_as_a_sample(
     browser: Any, busy: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the estimate beside the cap; a sample says that it is one, over the chart and in words."""
-    given = busy.client.post("/v1/questions/spend_by_day", json={"parameters": {"days": 22}}).json()
-    sample = {"rate": 0.0123, "seed": 42, "watermark": "1.23 % of the rows; sums are ± 4 %."}
     monkeypatch.setattr(busy.app.asker, "_estimator", Costly())
-    asked = []
-
-    def sampled(route: Any) -> None:
-        if route.request.method == "POST":
-            asked.append(json.loads(route.request.post_data)["over_cap"])
-            if asked[-1] == "sample":
-                route.fulfill(json={**given, "sample": sample})
-                return
-        route.continue_()
-
+    monkeypatch.setattr(busy.app.asker, "_sampler", lambda sql, *_: Part(sql))
     with watched(browser, busy) as seen:
-        seen.page.route("**/v1/page/questions/spend_by_day", sampled)
         seen.open("/questions/spend_by_day?days=21")
         refused = seen.page.get_by_role("alert")
         expect(refused).to_contain_text("About 8.0 GB in 9,000,000 rows; it may read 1.0 GB.")
         refused.get_by_role("button", name="Answer from a sample").click()
-        expect(part(seen, "Answer").get_by_role("note")).to_have_text("Sample. 1.23 % of the rows; sums are ± 4 %.")
+        expect(part(seen, "Answer").get_by_role("note")).to_have_text("Sample. 1.23 % of the time; sums are ± 4 %.")
         expect(part(seen, "Answer").locator(".watermark")).to_be_visible()
-        assert asked == ["refuse", "sample"]
+        expect(part(seen, "Where it comes from")).to_contain_text("1.2 % was read, seed 42")
+        assert all("400" in each for each in seen.noticed)
 
 
 # -- artifacts -----------------------------------------------------------------------------------------------------

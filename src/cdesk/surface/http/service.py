@@ -268,8 +268,9 @@ async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, CdeskError)
     status = 400 if error.exit_code == 2 else 503 if error.retryable or isinstance(error, QueueError) else 500
     if isinstance(error, OverCap):
+        estimate = {"bytes": error.bytes, "rows": error.rows}
         return _json(
-            {"error": str(error), "estimate": {"bytes": error.bytes, "rows": error.rows}, "cap": error.cap}, status
+            {"error": str(error), "estimate": estimate, "cap": error.cap, "can_sample": error.can_sample}, status
         )
     return _error(507 if isinstance(error, QueueFull) else status, str(error))
 
