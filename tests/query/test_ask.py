@@ -18,7 +18,7 @@ from cdesk.activity.model import JSON, Activity, Features
 from cdesk.app import App
 from cdesk.clock import Clock
 from cdesk.errors import QueryRefused, UsageError
-from cdesk.query.ask import Answered, Asker, AskRequest, Estimated, Estimator, Ran, Sampled, Sampler
+from cdesk.query.ask import Answered, Asker, AskRequest, Estimated, Estimator, Ran, Sampled
 from cdesk.query.behind import behind
 from cdesk.query.explain import explain
 from cdesk.query.provenance import DataVersions, canonical, question_key
@@ -69,10 +69,10 @@ class Desk:
         self.questions = Questions(self.warehouse, self.templates, clock=self._clock)
         self.asker = self.asking()
 
-    def asking(self, estimator: Estimator | None = None, sampler: Sampler | None = None) -> Asker:
+    def asking(self, estimator: Estimator | None = None) -> Asker:
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: "ada@example.org", estimator=estimator, sampler=sampler,
+            self.warehouse, self.questions, versions, lambda: "ada@example.org", estimator=estimator,
             tell=self.told.append, clock=self._clock,
         )  # fmt: skip
 
@@ -174,9 +174,22 @@ def test_recorded_answers_survive_a_restart(desk: Desk) -> None:
     """So do ids: the data is as it was."""
     first = desk.ask()
     desk.restart()
+    assert desk.asker.recorded(first.query_id) is not None
     again, fresh = desk.ask(), desk.ask(fresh=True)
     assert again.is_recorded and (again.link, again.rows, again.columns) == (first.link, first.rows, first.columns)
     assert fresh.is_recorded and fresh.link == first.link
+
+
+def test_who_looks_up_an_old_link_does_not_bring_it_back(desk: Desk) -> None:
+    """The latest answer is that of the question, also when an older one was read since."""
+    first = desk.ask()
+    desk.put("Bash", True, NOW)
+    desk.now += timedelta(minutes=1)
+    latest = desk.ask(fresh=True)
+    desk.restart()
+    assert desk.asker.recorded(first.query_id) is not None
+    desk.put("Bash", True, NOW - timedelta(minutes=1))
+    assert desk.ask().link == latest.link
 
 
 def test_nested_parameters_matter(desk: Desk) -> None:
@@ -459,8 +472,16 @@ class Sees:
 
     bytes = 0
 
-    def estimate(self, sql: str, parameters: Any) -> Estimated:
-        return Estimated(bytes=self.bytes, rows=5)
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, str]] = []
+
+    def under(self, sql: str, parameters: Any, bytes_max: int, over_cap: str) -> tuple[Any, Any]:
+        self.asked.append((bytes_max, over_cap))
+        if self.bytes > bytes_max and over_cap == "refuse":
+            raise QueryRefused(f"it would read about {self.bytes:,} bytes.")
+        part = f"SELECT *, 1 AS calls_error FROM ({sql})"
+        sample = SimpleNamespace(sql=part, rate=0.5, seed=1, watermark="SAMPLE: half")
+        return Estimated(self.bytes, 5), sample if self.bytes > bytes_max else None
 
 
 def test_over_its_cap_it_is_refused_with_the_estimate(desk: Desk) -> None:
@@ -470,7 +491,7 @@ def test_over_its_cap_it_is_refused_with_the_estimate(desk: Desk) -> None:
     sees.bytes = 2 * 1024**3
     with pytest.raises(QueryRefused, match="2,147,483,648 bytes"):
         asker.ask("tool_usage")
-    assert desk.runs() == 0
+    assert desk.runs() == 0 and sees.asked == [(1024**3, "refuse")]
     sees.bytes = 1_000
     assert asker.ask("tool_usage").estimate == Estimated(1_000, 5)
     assert desk.warehouse.query("SELECT bytes_scanned FROM QUERY_HISTORY").rows == [(1_000,)]
@@ -478,21 +499,14 @@ def test_over_its_cap_it_is_refused_with_the_estimate(desk: Desk) -> None:
 
 def test_over_its_cap_a_sample_is_another_answer(desk: Desk) -> None:
     """With its watermark and an id of its own; who wants the whole is never given the sample that was recorded."""
-    sees, asked = Sees(), list[tuple[Any, ...]]()
-
-    def part(*given: Any) -> Any:
-        asked.append(given)
-        return SimpleNamespace(
-            sql=f"SELECT *, 1 AS calls_error FROM ({given[0]})", rate=0.5, seed=1, watermark="SAMPLE: half"
-        )
-
-    asker = desk.asking(sees, part)
+    sees = Sees()
+    asker = desk.asking(sees)
     sees.bytes = 2 * 1024**3
     first, again = (asker.ask("tool_usage", AskRequest(over_cap="sample")) for _ in range(2))
     assert first.sample == again.sample == Sampled(0.5, 1, "SAMPLE: half") and again.is_recorded
     assert first.columns[-1].name == "calls_error" and len(first.rows[0]) == len(first.columns)
-    assert asked[0][1:] == (Estimated(2 * 1024**3, 5), 1024**3, 7 * 86_400.0) and len(asked) == 1
-    with pytest.raises(QueryRefused, match="for a sample"):
+    assert explain(desk.warehouse, first.link).said["sample"] == {"rate": 0.5, "seed": 1, "watermark": "SAMPLE: half"}
+    with pytest.raises(QueryRefused):
         asker.ask("tool_usage")
     sees.bytes = 1
     whole = asker.ask("tool_usage")

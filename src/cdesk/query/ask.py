@@ -26,7 +26,7 @@ import msgspec
 
 from cdesk.activity.model import JSON
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.errors import CdeskError, QueryRefused
+from cdesk.errors import CdeskError
 from cdesk.query.cells import cell, rows_json
 from cdesk.query.provenance import TAG, DataVersion, DataVersions, query_id, question_key
 from cdesk.query.questions import Questions
@@ -42,8 +42,6 @@ ROWS_INLINE_MAX = 1_000
 """More go into an artifact, where there is a place for them; these many come with the answer."""
 SECONDS_MAX = 30.0
 IN_MEMORY_MAX = 64
-WHOLE_HOURS = 366 * 24
-"""What a question looks back over that says nothing of it, as far as a sample is concerned."""
 
 
 class AskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,14 +148,16 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 class Estimator(Protocol):
-    def estimate(self, sql: str, parameters: Sequence[Any]) -> Any:
-        """What running it would read: `.bytes` and `.rows`."""
+    """Says what a statement would read before it runs."""
+
+    def under(
+        self, sql: str, parameters: Sequence[Any], bytes_max: int, over_cap: Literal["refuse", "sample"]
+    ) -> tuple[Any, Any]:
+        """Its estimate (`.bytes`, `.rows`), and None, or where it is over the cap the statement that reads a part
+        (`.sql`, of the same parameters; `.rate`, `.seed`, `.watermark`). Raises QueryRefused with the estimate."""
         ...
 
 
-Sampler = Callable[[str, Estimated, int, float], Any]
-"""A statement with its estimate, a cap in bytes and the seconds it looks back over: the statement that stays under the cap
-by reading a part, as `.sql`, `.rate`, `.seed` and `.watermark`. Its parameters are the same. Raises QueryRefused."""
 Keep = Callable[[Template, Answer, str], str]
 """Keeps a long answer whole, under the query's id, and gives the artifact's."""
 
@@ -177,7 +177,6 @@ class Asker:
         who: Callable[[], str],
         *,
         estimator: Estimator | None = None,
-        sampler: Sampler | None = None,
         keep: Keep | None = None,
         redact: Callable[[bytes], bytes] = lambda line: line,
         tell: Callable[[Ran], None] = lambda ran: None,
@@ -189,7 +188,6 @@ class Asker:
         self._versions = versions
         self._who = who
         self._estimator = estimator
-        self._sampler = sampler
         self._keep = keep
         self._tell = tell
         self._clock = clock
@@ -251,8 +249,7 @@ class Asker:
     def _run(self, wanted: _Wanted) -> Answered:
         template, bound, asked = wanted.template, wanted.bound, wanted.asked
         sql, given = compiled(template.ask), [engine(name, bound[name]) for name in template.ask.names]
-        estimate = self._estimate(sql, given)
-        sql, sample = self._within_cap(wanted, sql, estimate)
+        sql, estimate, sample = self._under_cap(wanted, sql, given)
         values, held = self._without_secrets(wanted.values), self._without_secrets(list(bound.items()))
         began, text = self._clock.now(), _told(wanted, values)
         try:
@@ -279,26 +276,17 @@ class Asker:
     def _without_secrets(self, value: Any) -> Any:
         return msgspec.json.decode(self._redact(msgspec.json.encode(value)))
 
-    def _estimate(self, sql: str, given: Sequence[Any]) -> Estimated | None:
+    def _under_cap(
+        self, wanted: _Wanted, sql: str, given: Sequence[Any]
+    ) -> tuple[str, Estimated | None, Sampled | None]:  # fmt: skip
+        """What may run: the whole, or a part where that is wanted."""
         if self._estimator is None:
-            return None
-        found = self._estimator.estimate(sql, given)
-        return Estimated(int(found.bytes), int(found.rows))
-
-    def _within_cap(self, wanted: _Wanted, sql: str, estimate: Estimated | None) -> tuple[str, Sampled | None]:
-        """What may run: the whole, or a part where that is wanted. Raises QueryRefused with the estimate."""
-        template = wanted.template
-        if estimate is None or estimate.bytes <= template.byte_cap:
-            return sql, None
-        if wanted.asked.over_cap == "refuse" or self._sampler is None:
-            raise QueryRefused(
-                f"{template.name} would read about {estimate.bytes:,} bytes, its cap is {template.byte_cap:,}.",
-                "Ask for fewer days, or for a sample." if self._sampler else "Ask for fewer days.",
-            )
-        back = template.hours_back
-        seconds = 3600.0 * (hours(back, wanted.values[back]) if back else WHOLE_HOURS)
-        found = self._sampler(sql, estimate, template.byte_cap, seconds)
-        return str(found.sql), Sampled(float(found.rate), int(found.seed), str(found.watermark))
+            return sql, None, None
+        found, part = self._estimator.under(sql, given, wanted.template.byte_cap, wanted.asked.over_cap)
+        estimate = Estimated(int(found.bytes), int(found.rows))
+        if part is None:
+            return sql, estimate, None
+        return str(part.sql), estimate, Sampled(float(part.rate), int(part.seed), str(part.watermark))
 
     def _note(self, wanted: _Wanted, text: str, estimate: Estimated | None) -> None:
         sql, names = prepared("question_logged")
@@ -413,7 +401,7 @@ class Records:
             for name, value in ((name, getattr(recorded, name)) for name in names)
         }
         self._warehouse.query(sql, [values[name] for name in names])
-        self._remember(recorded)
+        self._remember(recorded, recorded.query_id, recorded.question_key)
         self._forget()
 
     def _find(self, id_: str | None, key: str | None, since: datetime) -> Recorded | None:
@@ -427,16 +415,15 @@ class Records:
         if not rows:
             return None
         recorded = _read(rows[0])
-        self._remember(recorded)
+        self._remember(recorded, id_ or key or "")
         return recorded
 
-    def _remember(self, recorded: Recorded) -> None:
+    def _remember(self, recorded: Recorded, *names: str) -> None:
+        """Under the names it is the latest of: who looks up an old id has not found the latest answer to its question."""
         with self._lock:
-            for name in (recorded.query_id, recorded.question_key):
-                known = self._recent.get(name)
-                if known is None or known.asked_at <= recorded.asked_at:
-                    self._recent[name] = recorded
-                    self._recent.move_to_end(name)
+            for name in names:
+                self._recent[name] = recorded
+                self._recent.move_to_end(name)
             while len(self._recent) > 2 * IN_MEMORY_MAX:
                 self._recent.popitem(last=False)
 
