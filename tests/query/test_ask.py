@@ -179,6 +179,18 @@ def test_recorded_answers_survive_a_restart(desk: Desk) -> None:
     assert fresh.is_recorded and fresh.link == first.link
 
 
+def test_who_looks_up_an_old_link_does_not_bring_it_back(desk: Desk) -> None:
+    """The latest answer is that of the question, also when an older one was read since."""
+    first = desk.ask()
+    desk.put("Bash", True, NOW)
+    desk.now += timedelta(minutes=1)
+    latest = desk.ask(fresh=True)
+    desk.restart()
+    assert desk.asker.recorded(first.query_id) is not None
+    desk.put("Bash", True, NOW - timedelta(minutes=1))
+    assert desk.ask().link == latest.link
+
+
 def test_nested_parameters_matter(desk: Desk) -> None:
     """Every member of a list, and their order; the order of names does not."""
     desk.own()
@@ -491,6 +503,7 @@ def test_over_its_cap_a_sample_is_another_answer(desk: Desk) -> None:
     first, again = (asker.ask("tool_usage", AskRequest(over_cap="sample")) for _ in range(2))
     assert first.sample == again.sample == Sampled(0.5, 1, "SAMPLE: half") and again.is_recorded
     assert first.columns[-1].name == "calls_error" and len(first.rows[0]) == len(first.columns)
+    assert explain(desk.warehouse, first.link).said["sample"] == {"rate": 0.5, "seed": 1, "watermark": "SAMPLE: half"}
     assert asked[0][1:] == (Estimated(2 * 1024**3, 5), 1024**3, 7 * 86_400.0) and len(asked) == 1
     with pytest.raises(QueryRefused, match="for a sample"):
         asker.ask("tool_usage")

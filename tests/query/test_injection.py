@@ -34,7 +34,7 @@ from cdesk.warehouse.warehouse import Answer
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 NOBODYS = "a value that nothing bears"
-EVERY = 97
+EVERY = 193
 """Of the payloads, each so-and-so-manieth is tried on the engine in every place."""
 TEMPLATES = load()
 PLACES = [(each, parameter) for each in TEMPLATES for parameter in each.parameters]

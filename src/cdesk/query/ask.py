@@ -413,7 +413,7 @@ class Records:
             for name, value in ((name, getattr(recorded, name)) for name in names)
         }
         self._warehouse.query(sql, [values[name] for name in names])
-        self._remember(recorded)
+        self._remember(recorded, recorded.query_id, recorded.question_key)
         self._forget()
 
     def _find(self, id_: str | None, key: str | None, since: datetime) -> Recorded | None:
@@ -427,16 +427,15 @@ class Records:
         if not rows:
             return None
         recorded = _read(rows[0])
-        self._remember(recorded)
+        self._remember(recorded, id_ or key or "")
         return recorded
 
-    def _remember(self, recorded: Recorded) -> None:
+    def _remember(self, recorded: Recorded, *names: str) -> None:
+        """Under the names it is the latest of: who looks up an old id has not found the latest answer to its question."""
         with self._lock:
-            for name in (recorded.query_id, recorded.question_key):
-                known = self._recent.get(name)
-                if known is None or known.asked_at <= recorded.asked_at:
-                    self._recent[name] = recorded
-                    self._recent.move_to_end(name)
+            for name in names:
+                self._recent[name] = recorded
+                self._recent.move_to_end(name)
             while len(self._recent) > 2 * IN_MEMORY_MAX:
                 self._recent.popitem(last=False)
 
