@@ -13,7 +13,7 @@ down: $(VENV)/.installed
 	$(BIN)/cdesk down
 
 test: $(VENV)/.installed-dev
-	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -69,17 +72,57 @@ class FailedOnce:
         self._real.close()
 
 
-@pytest.mark.parametrize("act", ["merge", "query", "compact"])
+def _consumed(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.changes.consume([]):
+        pass
+
+
+ACTS: dict[str, Callable[[DuckDBWarehouse], object]] = {
+    "merge": lambda warehouse: warehouse.merge([activity(2)]),
+    "query": DuckDBWarehouse.count,
+    "ask": lambda warehouse: warehouse.ask("SELECT 1", query_id="q", rows_max=1, seconds_max=9.0),
+    "compact": DuckDBWarehouse.compact,
+    "consume a change stream": _consumed,
+    "read incidents": lambda warehouse: warehouse.drift.incidents(),
+    "write incidents": lambda warehouse: warehouse.drift.requeued([], START),
+    "read identities": lambda warehouse: warehouse.identities.anonymous_ids(),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
 def test_after_duckdb_gave_up_the_next_try_succeeds(tmp_path: Path, deployed: Callable[[Path], Path], act: str) -> None:
-    """It is opened anew; what was committed is there."""
+    """Whoever is the first to meet it: it is opened anew for all; what was committed is there."""
     warehouse = DuckDBWarehouse(deployed(tmp_path))
     warehouse.merge([activity(1)])
-    warehouse._connection = warehouse._merger._connection = FailedOnce(warehouse._connection)  # type: ignore[assignment]
+    seq = warehouse.seq
+    broken: Any = FailedOnce(warehouse._connection)
+    warehouse._connection = warehouse._merger._connection = broken
     with pytest.raises(WarehouseError):
-        {"merge": lambda: warehouse.merge([activity(2)]), "query": warehouse.count, "compact": warehouse.compact}[act]()
+        ACTS[act](warehouse)
+    assert warehouse._connection is not broken and warehouse.seq == seq
     warehouse.merge([activity(1), activity(2)])
     assert warehouse.count() == 2
     warehouse.close()
+
+
+def test_a_busy_connection_is_closed_as_soon_as_it_can_be(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
+    """DuckDB refuses to close what another thread is using in that moment."""
+    warehouse = DuckDBWarehouse(deployed(tmp_path))
+    connection, asked = warehouse._connection, threading.Event()
+
+    def go_on_asking() -> None:
+        with suppress(duckdb.ConnectionException):
+            while True:
+                connection.cursor().close()
+                asked.set()
+
+    askers = [threading.Thread(target=go_on_asking) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    asked.wait()
+    warehouse.close()
+    for asker in askers:
+        asker.join()
 
 
 def test_compaction_puts_small_row_groups_together(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:

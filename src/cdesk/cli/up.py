@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from cdesk.cli.client import Client, ServiceRecord, connect
 from cdesk.cli.import_ import bar
 from cdesk.cli.open import link as page_link
 from cdesk.config import Home
-from cdesk.errors import CdeskError, ServiceError
+from cdesk.errors import CdeskError, ServiceError, WarehouseError
 
 START_PATIENCE_S = 30.0
 
@@ -193,7 +194,8 @@ def _backfill(app: Any, progress: Any, is_detached: bool, port: int) -> None:
         time.sleep(0.05)
     client = connect(app.home)
     page = page_link(client) if client is not None else ""
-    print(welcome(msgspec.to_builtins(of_app(app, port, progress)), detached=False, page=page), flush=True)
+    with suppress(WarehouseError):  # stopped meanwhile, or in a trouble that its own words are for
+        print(welcome(msgspec.to_builtins(of_app(app, port, progress)), detached=False, page=page), flush=True)
 
 
 def _listen(port: int) -> socket.socket:

@@ -30,7 +30,7 @@ from typing import Any
 import duckdb
 
 from cdesk.clock import Clock
-from cdesk.warehouse.duckdb.trouble import translated
+from cdesk.warehouse.duckdb.trouble import Healing, translated
 from cdesk.warehouse.warehouse import ATOMS, STREAM, Stream
 
 BEFORE = "_STREAM_BEFORE"
@@ -52,8 +52,10 @@ class Changes:
         clock: Clock,
         lock: threading.Lock,
         seq: Callable[[], int],
+        healing: Healing = nullcontext,
     ) -> None:
         self._connected = connected
+        self._healing = healing
         self._clock = clock
         self._locks = {STREAM: lock, ATOMS: threading.Lock()}
         self._last: dict[str, Callable[[], int]] = {STREAM: seq, ATOMS: lambda: self._atoms}
@@ -141,6 +143,7 @@ class Changes:
         Raises WarehouseError; WarehouseUnready when trying again may help, as after a conflict.
         """
         with ExitStack() as held:
+            held.enter_context(self._healing())
             held.enter_context(self.gate.shared())
             tracked = sorted(set(writes) & _IMAGES.keys())
             for table in tracked:
@@ -200,7 +203,7 @@ class Changes:
             return
         if self._purging.acquire(blocking=False):
             try:
-                with suppress(duckdb.Error), self.gate.shared():
+                with suppress(duckdb.Error), self._healing(), self.gate.shared():
                     self._connection.cursor().execute(f"DELETE FROM {BEFORE} WHERE _replaced_seq <= {passed}")
                     self._purged = passed
             finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 
 from cdesk.activity.contract import Addition
 from cdesk.warehouse.drift import DEPENDED_ON, DriftChanges, Incident, Quarantined, TakenUp
-from cdesk.warehouse.duckdb.trouble import translated
+from cdesk.warehouse.duckdb.trouble import Healing, translated
 
 _INCIDENT = (
     "id", "kind", "family", "activity", "key", "expected", "actual", "severity", "status", "revision", "first_seen",
@@ -55,9 +55,15 @@ UPDATE INSIGHT_ATOMS SET is_quarantined = FALSE, quarantine_reason = NULL, {_NEX
 class DuckDBDrift:
     """`connected` gives the connection, which may be opened anew; `writing` is held by whoever writes on it."""
 
-    def __init__(self, connected: Callable[[], duckdb.DuckDBPyConnection], writing: threading.Lock) -> None:
+    def __init__(
+        self,
+        connected: Callable[[], duckdb.DuckDBPyConnection],
+        writing: threading.Lock,
+        healing: Healing = nullcontext,
+    ) -> None:
         self._connected = connected
         self._writing = writing
+        self._healing = healing
 
     @property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -138,7 +144,7 @@ class DuckDBDrift:
         self._commit(lambda: self._connection.execute(sql, [value, list(ids)]))
 
     def _commit(self, write: Callable[[], object]) -> None:
-        with self._writing, translated():
+        with self._healing(), self._writing, translated():
             self._connection.execute("BEGIN")
             try:
                 write()
@@ -149,7 +155,7 @@ class DuckDBDrift:
                 raise
 
     def _read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor, translated():
+        with self._healing(), translated(), self._connection.cursor() as cursor:
             return cursor.execute(sql, list(parameters)).fetchall()
 
 

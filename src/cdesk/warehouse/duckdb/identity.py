@@ -11,7 +11,7 @@ shown as they should be, so one that was cut short is simply run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ import msgspec
 from cdesk.activity.model import Columns, Person
 from cdesk.activity.resolution import REMOVED, Claim, Count, IdentityOperation, Rules
 from cdesk.clock import Clock
-from cdesk.errors import WarehouseError
+from cdesk.warehouse.duckdb.trouble import Healing, translated
 from cdesk.warehouse.warehouse import STREAM
 
 CHUNK_ROWS = 20_000
@@ -102,9 +102,16 @@ class Identities:
     `connection`: the one that is open now. Every row is written by `rules` as they are in that moment. Whoever operates does so one at a time.
     """
 
-    def __init__(self, connection: Callable[[], duckdb.DuckDBPyConnection], commit: Commit, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: Callable[[], duckdb.DuckDBPyConnection],
+        commit: Commit,
+        clock: Clock,
+        healing: Healing = nullcontext,
+    ) -> None:
         self._connection = connection
         self._commit = commit
+        self._healing = healing
         self._clock = clock
         self._follow(_operations(connection()))
 
@@ -186,11 +193,8 @@ class Identities:
         return {text for (text,) in self._read(sql, {}) if text is not None}
 
     def _read(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        try:
-            with self._connection().cursor() as cursor:
-                return cursor.execute(sql, values).fetchall()
-        except duckdb.Error as error:
-            raise WarehouseError(str(error).strip().splitlines()[0]) from error
+        with self._healing(), translated(), self._connection().cursor() as cursor:
+            return cursor.execute(sql, values).fetchall()
 
 
 def _bound(rules: Rules) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from cdesk import observe
 from cdesk.activity.model import Activity, RawActivity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, QueryRefused, WarehouseBusy, WarehouseError, WarehouseUnready
@@ -61,9 +62,9 @@ class DuckDBWarehouse:
         self._merger_opened: Merger | None = None
         self._seq_known: int | None = None
         self._open()
-        self.drift = DuckDBDrift(lambda: self._connection, self._writing)
-        self.changes = Changes(lambda: self._connection, clock, self._writing, lambda: self.seq)
-        self.identities = Identities(lambda: self._connection, self.commit, clock)
+        self.drift = DuckDBDrift(lambda: self._connection, self._writing, self._healing)
+        self.changes = Changes(lambda: self._connection, clock, self._writing, lambda: self.seq, self._healing)
+        self.identities = Identities(lambda: self._connection, self.commit, clock, self._healing)
 
     def _open(self) -> None:
         self._connection = _connected(self._path, self._path.parent / "spill", self._memory_limit)
@@ -133,7 +134,7 @@ class DuckDBWarehouse:
     ) -> Answer:
         statement = _one_select(sql)
         started = self._clock.now()
-        with self._connection.cursor() as cursor:
+        with self._healing(), translated(), self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds_max, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()
@@ -146,7 +147,7 @@ class DuckDBWarehouse:
                 raise error from None
             except duckdb.Error as failure:
                 self._log(query_id, sql, started, error=first_line(failure))
-                raise _blamed(failure)(first_line(failure)) from None
+                raise _blamed(failure)(first_line(failure)) from failure
             finally:
                 watchdog.cancel()
                 _quietly(cursor.rollback)
@@ -201,14 +202,18 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _healing(self) -> Iterator[None]:
-        """Raises what it is given; when DuckDB has given up, the next try meets a database opened anew."""
+        """Raises what it is given; when DuckDB has given up, the next try meets a database opened anew.
+
+        Around everything that is asked of DuckDB, outside of `_writing`: whoever asks first may be the only one."""
         connection = self._connection
         try:
             yield
-        except WarehouseError as error:
+        except (WarehouseError, duckdb.Error) as error:
             if _has_given_up(error):
-                with suppress(CdeskError, duckdb.Error, OSError):
+                try:
                     self._reopen(connection)
+                except (CdeskError, duckdb.Error, OSError) as trouble:  # whoever asks next tries it again
+                    observe.event("error", "warehouse_stays_closed", error=f"{type(trouble).__name__}: {trouble}")
             raise
 
     def _reopen(self, broken: duckdb.DuckDBPyConnection) -> None:
@@ -283,7 +288,7 @@ def _close(connection: duckdb.DuckDBPyConnection) -> None:
             connection.close()
             return
         except duckdb.ResourceInUseException:
-            connection.interrupt()
+            _quietly(connection.interrupt)
             time.sleep(CLOSE_AGAIN_SECONDS)
     connection.close()
 

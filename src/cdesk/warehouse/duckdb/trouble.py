@@ -6,8 +6,9 @@ succeed later. To take that for the fault of a line would set a good line aside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
 
 import duckdb
 
@@ -17,6 +18,10 @@ TROUBLE = (
     duckdb.IOException, duckdb.TransactionException, duckdb.ConnectionException, duckdb.FatalException,
     duckdb.InterruptException,
 )  # fmt: skip
+
+
+Healing: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Goes around what is asked of DuckDB, outside of any lock: opens it anew when it has given up."""
 
 
 @contextmanager
