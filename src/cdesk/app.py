@@ -599,11 +599,12 @@ class App(Producer):
         """Who this machine's person is shown as now; the contexts they had are wanted under that name."""
         who, names = person(self.settings.person, self.home.path), Names(self.home.context.parent)
         shown = self.warehouse.identities.shown(who) or who.customer
-        if shown == names.shown(who.customer):
+        found = {who.customer: shown} if shown != who.customer else {}
+        if found == names.known():
             return
         places = self.told.places(who.customer, PLACES_MAX)
         try:
-            names.keep({who.customer: shown} if shown != who.customer else {})
+            names.keep(found)
         except OSError as error:
             observe.event("warning", "name_untold", error=str(error))
         for place in places:
