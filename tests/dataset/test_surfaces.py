@@ -150,6 +150,23 @@ def test_http_answers_from_the_warehouse_and_the_query_log_knows_it(served: Serv
     assert explained.status_code == 200
 
 
+def test_every_way_of_joining_runs_on_the_warehouses_own_types(served: Served) -> None:
+    """There ids are UUIDs, and features one document."""
+    own = "first before, last after, nth(1) before, first in between, last in between, last between before".split(", ")
+    words = "primary all tool_called show activity_id " + " ".join(
+        f'append {way} tool_called where activity_id is not null show activity_id as "{way}"' for way in own
+    )
+    sums = "show count(activity_id) as {0}1, min(activity_id) as {0}2, sum(latency_ms:integer) as {0}3"
+    for name, way in (("b", "before"), ("a", "after"), ("i", "in between"), ("e", "ever")):
+        words += f" append aggregate {way} tool_called {sums.format(name)}"
+    first, second = post(served, words)["rows"]
+    one, two = first[0], second[0]
+    assert first[1:] == [None, two, None, two, two, None, 0, None, 0, 1, two, 0, 1, two, 0, 2, min(one, two), 0]
+    assert second[1:] == [one, None, one, None, None, one, 1, one, 0, 0, None, 0, 0, None, 0, 2, min(one, two), 0]
+    spine = "primary every week tool_called show ts, activity_id append aggregate in between tool_called show count(ts) as n"
+    assert [(row[0], row[2]) for row in post(served, spine)["rows"]] == [("2026-10-26 00:00:00", 2)]
+
+
 def test_what_the_catalog_declares_need_not_have_happened(served: Served) -> None:
     assert post(served, {"primary": {"activity": "file_edited", "columns": [{"column": "ts"}]}})["rows"] == []
 
