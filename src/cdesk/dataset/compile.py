@@ -7,7 +7,7 @@
 
 An appended activity never adds or drops a row. How it is found:
 
-    one row of the customer   ranked, then joined by k: ever, and windows open at the end that is looked for
+    one row of the customer   found, then joined by k: ever, and windows open at the end that is looked for
     nearest in time           ASOF, checked against the window's other edge. Of rows at one instant only the one that
                               wins by activity_id is left before, as both engines say nothing of ties
     aggregate of a gap        in-between windows do not overlap: ASOF gives each row the one it falls into
