@@ -441,8 +441,7 @@ class App(Producer):
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
-        if self.home.tickets.exists():
-            _ = self.tickets
+        _ = self.tickets  # before two requests open them at once
         if self.home.artifacts.exists():
             self._thread("artifacts", self.sweep_artifacts)
 

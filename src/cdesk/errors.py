@@ -2,7 +2,8 @@
 
     CdeskError
     ├── UsageError            the command or request was malformed            exit 2
-    │   └── UnknownArtifact   there is none of this name
+    │   ├── UnknownArtifact   there is none of this name
+    │   └── UnknownTicket     there is none of this name, or its time is over
     ├── ConfigError           a setting is wrong                              exit 2
     ├── QueueError            the durable queue could not take or give a line
     │   └── QueueFull         the disk budget is spent; try again later     exit 75, EX_TEMPFAIL of sysexits.h
@@ -11,6 +12,7 @@
     │   ├── WarehouseUnready  the engine cannot write now, whatever the data; try again later
     │   └── QueryRefused      the SQL is not one read-only SELECT, or asks for what is not there
     │       └── OverCap       it would read more than it may
+    ├── TooManyTickets        a role has as many questions under way as it may; try again later   exit 2
     ├── ArtifactError         content of an artifact cannot be kept or given
     │   ├── ContentMissing    its row is there, its content is not
     │   └── BucketAway        the bucket cannot be reached, or refuses; try again later
@@ -43,6 +45,10 @@ class UsageError(CdeskError):
 
 
 class UnknownArtifact(UsageError):
+    pass
+
+
+class UnknownTicket(UsageError):
     pass
 
 

@@ -25,10 +25,20 @@ ASKED: dict[str, dict[str, Any]] = {
     "log_event": {"activity": "lab_visited"}, "usage": {"by": "model"}, "search_activity": {"text": "lab"},
     "explain": {"citation": "cdesk:none"}, "list_questions": {}, "ask": {"question": "tool_usage"},
     "get_artifact": {"artifact": "art_1a2225642db_00000000"},
+    "submit_query": {"sql": "SELECT 1"}, "get_ticket": {"ticket": "tk_0_0"},
     "dataset": {"dataset": "primary all tool_called show ts"},
 }  # fmt: skip
-NEED_SERVICE = {"usage", "search_activity", "list_questions", "ask", "get_artifact", "dataset"}
-ERRS_ALWAYS = {"explain", "get_artifact"}
+NEED_SERVICE = {
+    "usage",
+    "search_activity",
+    "list_questions",
+    "ask",
+    "get_artifact",
+    "submit_query",
+    "get_ticket",
+    "dataset",
+}
+ERRS_ALWAYS = {"explain", "get_artifact", "get_ticket"}
 """They are asked for what there is not."""
 
 

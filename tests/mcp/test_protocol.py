@@ -49,7 +49,7 @@ def test_tools_are_listed_in_both_eras(asked: Any) -> None:
     assert [tool["name"] for tool in result["tools"]] == [
         "get_context", "record_insight", "log_event", "usage", "search_activity", "explain", "list_questions", "ask",
         "get_artifact",
-        "dataset",
+        "submit_query", "get_ticket", "dataset",
     ]  # fmt: skip
     assert ("ttlMs" in result) == ("resultType" in result) == (asked is modern)
 

@@ -42,6 +42,8 @@ ANSWERS: dict[str, Any] = {
     "/v1/ask": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_1", "data_as_of": None,
                 "is_current": True, "watermark": None},
     "/v1/datasets": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_2", "sql": "", "values": []},
+    "/v1/queries": {"ticket": "tk_1_a", "state": "queued", "progress": None, "error": None, "artifact_id": None,
+                    "expires_at": "2026-11-29T12:00:00Z"},
     "/v1/explain": {"citation": "atom:1", "is_a": "insight", "said": {"subject": "x"}, "comes_from": ["cdesk:q_1"]},
 }  # fmt: skip
 
@@ -67,7 +69,7 @@ def test_every_tool_is_described(tool: dict[str, Any]) -> None:
         assert schema["type"] == "object"
     assert tool["inputSchema"]["additionalProperties"] is False
     assert len(tool["description"]) <= 2_000 and tool["title"]
-    assert tool["annotations"]["readOnlyHint"] == (tool["name"] not in ("record_insight", "log_event"))
+    assert tool["annotations"]["readOnlyHint"] == (tool["name"] not in ("record_insight", "log_event", "submit_query"))
     assert tool["annotations"]["destructiveHint"] is tool["annotations"]["openWorldHint"] is False
 
 
@@ -269,6 +271,8 @@ def test_the_rest_answer_by_their_schemas() -> None:
     assert _checked("dataset", called(held, "dataset", dataset="primary all a show ts"))["cite"] == "cdesk:q_2"
     assert held.asked[-1][1] == {"definition": "primary all a show ts", "bounds": "default"}
     assert _checked("explain", called(held, "explain", citation="atom:1"))["comes_from"] == ["cdesk:q_1"]
+    assert _checked("submit_query", called(held, "submit_query", sql="SELECT 1"))["ticket"] == "tk_1_a"
+    assert held.asked[-1] == ("/v1/queries", {"sql": "SELECT 1", "title": "", "role": "agent"})
 
 
 @pytest.mark.parametrize(
@@ -289,6 +293,9 @@ def test_the_rest_answer_by_their_schemas() -> None:
         ("get_artifact", {}),
         ("get_artifact", {"artifact": "cdesk:q_1"}),
         ("get_artifact", {"artifact": "art_1", "cursor": "WyJ1c2FnZSIsMV0"}),
+        ("submit_query", {"sql": ""}),
+        ("submit_query", {"sql": "SELECT 1", "role": "owner"}),
+        ("get_ticket", {}),
         ("dataset", {"dataset": ""}),
         ("dataset", {"dataset": "primary all a show ts", "bounds": "mine"}),
         ("record_insight", {"subject": "s"}),
@@ -316,6 +323,8 @@ def test_a_service_that_is_down_is_told_with_the_remedy() -> None:
         "list_questions": {},
         "ask": {"question": "q"},
         "get_artifact": {"artifact": "art_1"},
+        "submit_query": {"sql": "SELECT 1"},
+        "get_ticket": {"ticket": "tk_1_a"},
         "dataset": {"dataset": "primary all a show ts"},
     }
     for tool, given in asked.items():

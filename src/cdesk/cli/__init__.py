@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "explain": "what stands behind a citation: an activity, an insight, a query and its cells",
     "template": "the questions there are: list, show, review, activate, block",
     "sql": "ask the warehouse in SQL (read-only)",
+    "query": "long questions, answered in the background: submit, status, rows, cancel, list",
     "artifact": "whole results that were kept: list, make, show, rows, get, link, pin, hold, rm",
     "dataset": "an activity's rows, with what happened ever, before, after or in between",
     "identity": "who did what: link, alias, remove or correct customers, and undo it",

@@ -25,11 +25,14 @@ from cdesk.query.ask import AskRequest
 from cdesk.query.explain import Explanation
 from cdesk.query.search import Hits, Search, Searches
 from cdesk.query.template import Role
+from cdesk.query.ticket import Submission
 from cdesk.surface.dataset import DatasetAnswer, DatasetRequest, answered
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
 from cdesk.surface.http.artifacts import of_artifact
 from cdesk.surface.http.asked import UsageRequest
 from cdesk.surface.http.questions import PATH, QuestionList, listed
+from cdesk.surface.http.tickets import PATH as QUERIES
+from cdesk.surface.http.tickets import of_ticket
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -81,6 +84,7 @@ class Answers:
             "/v1/explain": (ExplainRequest, self.explain),
             "/v1/ask": (Asked, self.ask),
             "/v1/datasets": (DatasetRequest, self.dataset),
+            QUERIES: (Submission, lambda asked: app.tickets.submit(asked)),
             "/v1/usage": (UsageRequest, self._usage),
         }
 
@@ -115,6 +119,8 @@ class Answers:
         """What the route answers to this body. Raises CdeskError."""
         if path.startswith(f"{ARTIFACTS}/"):
             return of_artifact(self._app, path)
+        if path.startswith(f"{QUERIES}/"):
+            return of_ticket(self._app, path)
         path, _, query = path.partition("?")
         if path == PATH:
             return self.listed(next(iter(parse_qs(query).get("role", [])), None))

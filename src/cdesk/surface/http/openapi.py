@@ -38,6 +38,7 @@ from cdesk.query.questions import QuestionShown
 from cdesk.query.render import MEDIA_TYPES
 from cdesk.query.search import Hits, Search
 from cdesk.query.template import ROLES
+from cdesk.query.ticket import Submission, Ticket
 from cdesk.query.usage import Breakdown
 from cdesk.refresh.report import RunReport
 from cdesk.surface.context import ContextAnswer
@@ -62,6 +63,8 @@ from cdesk.surface.http.questions import DECISIONS, DecisionRequest, QuestionLis
 from cdesk.surface.http.questions import PATH as QUESTIONS
 from cdesk.surface.http.questions import at_page as questions_at_page
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
+from cdesk.surface.http.tickets import PATH as QUERIES
+from cdesk.surface.http.tickets import Queries
 from cdesk.surface.http.told import ACTS as TOLD_ACTS
 from cdesk.surface.http.told import PATH as TOLD_PAGE
 from cdesk.surface.http.told import Behind, ToldPage
@@ -229,7 +232,7 @@ _STRUCTS: tuple[type, ...] = (
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
     Artifacts, Artifact, Shown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
     Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, QuestionShown, AskRequest, Answered,
-    DecisionRequest, Asked, AskAnswer, Rpc,
+    DecisionRequest, Asked, AskAnswer, Submission, Ticket, Queries, Rpc,
 )  # fmt: skip
 
 
@@ -451,6 +454,18 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(Artifact, "It."), errors=(400, *_READS)),
     Operation("DELETE", f"{ARTIFACTS}/{{id}}/hold", "Releases its holds.", _told(Artifact, "It."),
               errors=(400, 404, *_READS)),
+    Operation("POST", QUERIES, "Hands in a long question: one read-only SELECT, for at most ten minutes.",
+              {202: Body("It is durable, and waits for its turn; `Location` says where it is.", {JSON: _of(Ticket)})},
+              takes=Body("The question.", {JSON: _of(Submission)}), errors=(400, 429, *_READS)),
+    Operation("GET", QUERIES, "Long questions, the latest first.", _told(Queries, "Their tickets."), errors=_READS),
+    Operation("GET", f"{QUERIES}/{{ticket}}", "A long question as it stands, and how far it is.",
+              _told(Ticket, "The ticket."), errors=(404, *_READS)),
+    Operation("DELETE", f"{QUERIES}/{{ticket}}", "Cancels it; what has ended stays as it ended.",
+              _told(Ticket, "The ticket as it stands."), errors=(404, *_READS)),
+    Operation("GET", f"{QUERIES}/{{ticket}}/rows", "Some of its answer's rows, in order.", _told(ArtifactPage, "A page."),
+              parameters=(_query("cursor", WORDS, "The `cursor` of the page before."),
+                          _query("limit", {**_WHOLE_NUMBER, "default": PAGE_ROWS}, f"At most so many; {PAGE_ROWS_MAX:,} are the limit.")),
+              errors=(400, 404, 409, 410, *_READS)),
     Operation("POST", HOOK, "What a hook of Claude Code tells; durable before it answers. Mostly it says nothing back.",
               {200: Body("Taken; nothing, or for the start of a session or a prompt the JSON that gives Claude its context.", {})}, "ingest",
               Body("The hook's payload.", {JSON: {"type": "object", "required": ["hook_event_name"], "properties": {
@@ -551,9 +566,11 @@ _WHY = {
     401: "The token is missing or wrong.",
     403: "A web page of another origin asks.",
     404: "There is nothing by this name.",
+    409: "It is not answered; the message says how it stands.",
     410: "Its content is not there any more.",
     413: "The body is too large.",
     421: "The Host is not this machine's loopback name.",
+    429: "As many are under way as may be. Try again later.",
     500: "The warehouse failed.",
     503: "Not now: the warehouse or the queue is held by somebody, or cannot be written. Try again later.",
     507: "The disk budget of the queue is spent. Try again later.",

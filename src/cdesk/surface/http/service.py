@@ -43,6 +43,7 @@ from cdesk.surface.http import (
     openapi,
     otlp,
     tasks,
+    tickets,
 )
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.answers import Answers
@@ -82,6 +83,7 @@ def create(
         *dead_letters.routes(app),
         *metrics.routes(app, port),
         *tasks.routes(app),
+        *tickets.routes(app),
         *answers.routes,
         *mcp(app, answers, is_stopping).routes,
         *question_routes(app),

@@ -36,6 +36,7 @@ EXPLAINED_ACTIVITIES_MAX = 50
 SEARCH_ROWS_MAX = 200
 ARTIFACT_ROWS = 500
 """Of one page that the service is asked for."""
+TICKETS = "/v1/queries"
 DAYS_MAX = 366
 ROLE = "agent"
 """Who Claude is when it asks."""
@@ -560,6 +561,54 @@ def _get_artifact(desk: Desk, asked: GetArtifact, call: Running) -> GivenArtifac
     )  # fmt: skip
 
 
+# -- submit_query, get_ticket ------------------------------------------------------------------------------------
+
+
+class SubmitQuery(Arguments, frozen=True):
+    sql: Annotated[str, Meta(min_length=1, description="One read-only SELECT.")]
+    title: Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, description="What it is, for people.")] = ""
+
+
+class GetTicket(Arguments, frozen=True):
+    ticket: Annotated[
+        str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX, description="As submit_query gave it: tk_….")
+    ]
+    max_tokens: Tokens = page.TOKENS
+
+
+class GivenTicket(Given, frozen=True):
+    """state: queued or running, until it is done, failed, cancelled or lost · progress: from 0 to 1, where it is known
+    answer: its first rows, when it is done; get_artifact goes on with the answer's cursor"""
+
+    ticket: str
+    state: str
+    progress: float | None
+    error: str | None
+    expires_at: str
+    answer: GivenArtifact | None = None
+
+
+def _submit_query(desk: Desk, asked: SubmitQuery, call: Running) -> GivenTicket:
+    return _given_ticket(desk.ask(TICKETS, {"sql": asked.sql, "title": asked.title, "role": ROLE}))
+
+
+def _get_ticket(desk: Desk, asked: GetTicket, call: Running) -> GivenTicket:
+    ticket = desk.ask(f"{TICKETS}/{quote(asked.ticket, safe='')}", {})
+    if ticket["artifact_id"] is None:
+        return _given_ticket(ticket)
+    first = GetArtifact(artifact=ticket["artifact_id"], max_tokens=asked.max_tokens)
+    return _given_ticket(ticket, _get_artifact(desk, first, call))
+
+
+def _given_ticket(ticket: Mapping[str, Any], answer: GivenArtifact | None = None) -> GivenTicket:
+    error = ticket["error"]
+    return GivenTicket(
+        ticket=ticket["ticket"], state=ticket["state"], progress=ticket["progress"],
+        error=None if error is None else quoted(error, FOUND_CHARACTERS_MAX), expires_at=str(ticket["expires_at"]),
+        answer=answer,
+    )  # fmt: skip
+
+
 # -- dataset -----------------------------------------------------------------------------------------------------
 
 
@@ -697,6 +746,17 @@ _TOOLS = (
         description="Rows of a whole result that was kept as an artifact, in order and within the budget, with its columns "
         "and the query it answers. Use it for the rest of a long answer, or for a result somebody names as artifact:<id>.",
         takes=GetArtifact, gives=GivenArtifact, run=_get_artifact, waits_for="service",
+    ),
+    Tool(
+        name="submit_query", title="Hand in a long question",
+        description="Runs one read-only SELECT in the background and gives its ticket at once. Use it for what takes longer "
+        "than you want to wait, and get_ticket for how it stands. The answer is kept for 24 hours.",
+        takes=SubmitQuery, gives=GivenTicket, run=_submit_query, waits_for="service", is_read_only=False,
+    ),
+    Tool(
+        name="get_ticket", title="How a long question stands",
+        description="State and progress of what submit_query handed in, and its first rows when it is done.",
+        takes=GetTicket, gives=GivenTicket, run=_get_ticket, waits_for="service",
     ),
     Tool(
         name="dataset", title="What happened before, after and in between",

@@ -39,6 +39,8 @@ SHREDDING_ROWS_MIN = 30_000
 CLOSE_AGAIN_SECONDS = 0.002
 CLOSINGS_MAX = 1_000
 HEADERS_BYTES = 3 * 4096
+_KNOWS_PROGRESS = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+"""Of one cursor only."""
 """What DuckDB writes first of all: a shorter file was never a database."""
 
 _NEWEST = f"SELECT max(ts) FROM {STREAM} WHERE activity NOT IN ('self_test_arrived', 'schema_drift_detected')"
@@ -157,12 +159,14 @@ class DuckDBWarehouse:
     ) -> Answer:
         statement = _one_select(sql)
         started = self._clock.now()
-        execution = execution or Execution()
+        is_watched, execution = execution is not None, execution or Execution()
         with self._healing(), translated(), self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds_max, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()
             try:
+                if is_watched:
+                    cursor.execute(_KNOWS_PROGRESS)
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
                 with execution.under_way(cursor.interrupt, cursor.query_progress):
                     if execution.is_interrupted:
