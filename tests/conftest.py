@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.refresh.history import History
 
 from cdesk.warehouse.duckdb.store import FILE_NAME, DuckDBWarehouse
 
@@ -27,3 +28,17 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
         return folder
 
     return put
+
+
+@pytest.fixture(scope="session")
+def opened_history(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path]) -> Iterator[History]:
+    opened = History(deployed(tmp_path_factory.mktemp("history") / "warehouse"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def history(opened_history: History) -> History:
+    """A warehouse without a row, and no task has run."""
+    opened_history.forget()
+    return opened_history

@@ -33,6 +33,8 @@ from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, Settings
 from cdesk.context.cache import ContextReader
+from cdesk.context.model import ContextKey
+from cdesk.context.names import Names
 from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.completeness import Completeness
@@ -67,6 +69,7 @@ SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
 AGAIN_SECONDS = 1.0
 COMPACT_AFTER_IDLE_S = 5.0
 COMPACT_ROWS_MIN = 100_000
+PLACES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ class App(Producer):
         )  # fmt: skip
         self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
         self.uploader = Uploader(self.reader, self.warehouse, self.dead, self.inspector)
-        self.identity = IdentityDesk(self.warehouse.identities, clock=clock)
+        self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.bookmarks = Bookmarks(home.bookmarks)
@@ -286,10 +289,12 @@ class App(Producer):
         from cdesk.insight.follow import ContextFollower
 
         builder = ContextBuilder(self.warehouse, self.settings.consent, clock=self.clock)
-        who = person(self.settings.person, self.home.path)
+        who, budget = person(self.settings.person, self.home.path), self.settings.budget.usd_per_day
+        names = Names(self.home.context.parent)
         return ContextFollower(
-            self.warehouse.changes, builder, ContextCache(self.home.context, clock=self.clock),
-            tell=lambda: today.keep(self.home.today, builder.today(who.customer)), clock=self.clock,
+            self.warehouse.changes, builder,
+            ContextCache(self.home.context, clock=self.clock, under=self.settings.consent.digest),
+            tell=lambda: today.keep(self.home.today, builder.today(names.shown(who.customer)), budget), clock=self.clock,
         )  # fmt: skip
 
     # -- work --------------------------------------------------------------------------------------------------
@@ -433,6 +438,21 @@ class App(Producer):
             self.identity.resume()
         except WarehouseError as error:
             _tell_warehouse_error(error)
+        self._tell_name()
+
+    def _tell_name(self) -> None:
+        """Who this machine's person is shown as now; the contexts they had are wanted under that name."""
+        who, names = person(self.settings.person, self.home.path), Names(self.home.context.parent)
+        shown = self.warehouse.identities.shown(who) or who.customer
+        if shown == names.shown(who.customer):
+            return
+        places = self.told.places(who.customer, PLACES_MAX)
+        try:
+            names.keep({who.customer: shown} if shown != who.customer else {})
+        except OSError as error:
+            observe.event("warning", "name_untold", error=str(error))
+        for place in places:
+            self.told.want(ContextKey(who.customer, place.project_path))
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"cdesk-{name}", daemon=True)

@@ -10,6 +10,7 @@
                age_s = [300, 3600, 21600]    falls_at = 0.7    calm_s = 10
                text_characters_max = 1000    keep_one_in = [10, 100]
     [context]  hook = "off", "brief" or "full"
+    [budget]   usd_per_day = 20
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
     [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
 
@@ -22,7 +23,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -90,12 +91,19 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook: Literal["off", "brief", "full"] = "brief"
 
 
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """usd_per_day: what a day may cost; the status line says so, nothing is stopped"""
+
+    usd_per_day: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonSettings = PersonSettings()
     claude: ClaudeSettings = ClaudeSettings()
     service: ServiceSettings = ServiceSettings()
     queue: QueueSettings = QueueSettings()
     context: ContextSettings = ContextSettings()
+    budget: BudgetSettings = BudgetSettings()
     consent: Consent = Consent()
     drift: DriftPolicy = DriftPolicy()
 

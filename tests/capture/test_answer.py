@@ -154,6 +154,18 @@ def test_a_context_that_comes_later_is_told_whole_with_the_next_prompt(room: Roo
     assert BUILD.text in room.asks()
 
 
+def test_a_session_is_not_told_of_itself(room: Room) -> None:
+    """The first context of a new project knows of nothing else; another session is told."""
+    own = statement(f'The session "{SESSION[:8]}" has not ended; its last prompt was "go on".', "thread")
+    other = statement('The session "11111111" last did something on 2026-11-23.', "session")
+    room.contexts.clear()
+    assert room.starts() == ""
+    room.holds("v1", own)
+    assert room.asks() == "" and not room.recorded
+    room.holds("v2", own, other)
+    assert room.starts("clear").count("The session") == 1
+
+
 def test_a_stale_context_is_told_at_once_and_asked_for(room: Room) -> None:
     """Nobody waits for a newer one; it says that it is old."""
     room.holds("v1", BUILD, age_s=FRESH_SECONDS * 60)

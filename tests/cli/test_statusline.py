@@ -123,6 +123,16 @@ def test_figures_as_people_read_them(tmp_path: Path, given: dict[str, Any], told
     assert told in line(home_of(tmp_path, **given))
 
 
+def test_a_budget_stands_beside_it_and_is_red_when_it_is_passed(tmp_path: Path) -> None:
+    """What is no number leaves the figure out."""
+    home = home_of(tmp_path)
+    for budget, told in ((5.0, "$4.20 of $5.00 today"), (4, f"{statusline.RED}$4.20 of $4.00{statusline.PLAIN} today")):
+        today.keep(home / "context" / "today.json", Today("ada", "2026-11-28", 4.2, 0, NOON - 60), budget)
+        assert told in statusline.line(str(home), json.dumps(PAYLOAD).encode(), NOON, with_colour=True)
+    today.keep(home / "context" / "today.json", Today("ada", "2026-11-28", 4.2, 0, NOON - 60), "much")  # type: ignore[arg-type]
+    assert "today" not in line(home)
+
+
 def test_colour_is_an_addition(tmp_path: Path) -> None:
     """The words are the same without it."""
     told = statusline.line(str(home_of(tmp_path)), b"{}", NOON, with_colour=True)

@@ -19,6 +19,7 @@ import pytest
 from cdesk.clock import Clock
 from cdesk.context.cache import ContextCache, ContextReader
 from cdesk.context.model import Context, ContextKey, Kind, Statement
+from cdesk.context.names import FILE, Names
 from cdesk.context.wishes import Wishes, key_of, key_text
 from cdesk.errors import ContextError
 
@@ -218,6 +219,30 @@ def test_what_is_ours_is_kept_over_a_restart(cache: ContextCache, path: Path) ->
     cache.close()
     assert ContextCache(path).take_note() is False
     assert ContextReader(path).read(KEY) == context()
+
+
+def test_what_was_made_under_another_consent_is_gone(path: Path) -> None:
+    """It may hold what is withheld now: a reader finds nothing rather than that."""
+    before, reader = ContextCache(path, under="a"), ContextReader(path)
+    before.keep([context()])
+    assert reader.read(KEY) == context()
+    before.close()
+    assert ContextCache(path, under="b").take_note() is True
+    assert reader.read(KEY) is None
+
+
+def test_whose_facts_are_shown_as_anothers_has_the_others_contexts(cache: ContextCache, path: Path) -> None:
+    """At once in every reader that is open, by every way in, and no longer when that is taken back or lost."""
+    reader, names, shown = ContextReader(path), Names(path.parent), ContextKey("ada@example.org", "/p")
+    cache.keep([context(shown)])
+    assert reader.read(KEY) is None
+    names.keep({"ada": shown.customer})
+    assert reader.read(KEY) == context(shown) and reader.named(KEY) == shown
+    assert [place.project_path for place in reader.places("ada", 9)] == ["/p"]
+    assert reader.want(KEY) and Wishes(path.parent / "wishes").look() == [shown]
+    for undo in (lambda: names.keep({}), (path.parent / FILE).unlink, lambda: (path.parent / FILE).write_text("[")):
+        undo()
+        assert reader.read(KEY) is None
 
 
 def test_a_folder_in_its_place_is_said(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,26 +15,13 @@ from cdesk.clock import Clock
 from cdesk.context.model import KINDS, Context, ContextKey
 from cdesk.context.quote import quoted
 from cdesk.context.text import rendered
+from cdesk.context.today import Today
 from cdesk.governance.consent import Consent, Text
 from cdesk.insight.context import SECTION_MAX, STATEMENTS_MAX, ContextBuilder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA = ContextKey("ada", "/p")
 KEEP = Consent()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    history = History(tmp_path_factory.mktemp("home"))
-    yield history
-    history.close()
-
-
-@pytest.fixture
-def history(opened: History) -> History:
-    opened.forget()
-    opened.rows("DELETE FROM QUERY_HISTORY")
-    return opened
 
 
 def told(
@@ -94,7 +80,7 @@ def atom(history: History, id_: str, **given: Any) -> None:
 def test_what_today_has_cost_is_told_by_itself(history: History) -> None:
     """In all projects that consent does not withhold; nothing is nothing, and what has no price is counted."""
     none = builder(history).today("ada")
-    assert none == ("ada", "2026-03-01", None, 0, (NOON + timedelta(hours=1)).timestamp())
+    assert none == Today("ada", "2026-03-01", None, 0, (NOON + timedelta(hours=1)).timestamp())
     run(history, answered(1, 0.25), answered(2, 0.5, project="/q"), answered(3, 8.0, customer="bob"),
         answered(4, None))  # fmt: skip
     assert builder(history).today("ada")[1:4] == ("2026-03-01", 0.75, 1)
@@ -121,6 +107,14 @@ def test_each_section_is_told_with_its_sources(history: History) -> None:
     assert failure.sources == (f"activity:{UUID(int=3)}", f"activity:{UUID(int=2)}")
     assert context.data_as_of == (NOON + timedelta(seconds=7)).timestamp()
     assert all(one.sources and one.why and one.score > 0 for one in context.statements)
+
+
+def test_a_session_that_has_just_begun_is_no_news(history: History) -> None:
+    """It may be the very one that is told: what came to nothing is not told."""
+    run(history, told(1, "session_started"))
+    assert texts(built(history), "usage") == []
+    run(history, answered(2, None))
+    assert len(texts(built(history), "usage")) == 2
 
 
 def test_a_figure_can_be_asked_again(history: History) -> None:

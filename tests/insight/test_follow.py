@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
+import msgspec
 import pytest
 
+from cdesk.activity.resolution import Claim
 from cdesk.app import App
+from cdesk.capture.person import person
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import Home, PersonSettings, Settings
 from cdesk.context.cache import ContextCache, ContextReader
 from cdesk.context.model import Context, ContextKey
 from cdesk.errors import WarehouseError
+from cdesk.governance.consent import Consent
 from cdesk.insight import follow
 from cdesk.insight.context import ContextBuilder
 from cdesk.insight.follow import KEYS_AT_ONCE, ContextFollower
 from cdesk.insight.text import ask
+from cdesk.surface import context as asked
+from cdesk.surface.http.answers import Answers
+from cdesk.surface.http.mcp import ServiceDesk
+from cdesk.surface.http.told import ToldDesk
+from cdesk.upkeep.identity import IdentityRequest
 
 ADA, ALL = ContextKey("ada", "/p"), ContextKey("ada")
 PATIENCE_S = 30
@@ -87,7 +98,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, deployed: Callable[[Path], Path]) -> Iterator[House]:
+    deployed(tmp_path / "home" / "warehouse")
     found = House(tmp_path / "home")
     yield found
     found.close()
@@ -228,6 +240,81 @@ def test_a_corrected_history_is_told_anew(house: House) -> None:
     assert house.read().statements == () and house.read(ALL).statements == ()
 
 
+def test_who_is_shown_as_another_is_told_the_others_contexts(house: House) -> None:
+    """This machine tells facts under one name and shows them under another: hooks, MCP and the page find what is known."""
+    house.put("exit 1")
+    house.turn()
+    new = "ada@example.org"
+    done = house.app.identity.act(IdentityRequest(claim=Claim(kind="alias", subject="ada", customer=new), new=True))
+    assert set(house.turn()) >= {ContextKey(new, "/p"), ContextKey(new)}
+    assert "exit 1" in str(house.read().statements) and house.read().key.customer == new
+    house.put("exit 2")
+    house.turn()
+    assert "exit 2" in str(ServiceDesk(house.app, Answers(house.app)).context(ADA))
+    assert "exit 2" in str(asked.of_app(house.app, asked.key(house.app, None, "/p", None)).statements)
+    page = ToldDesk(house.app).read("/p")
+    assert "exit 2" in str(page.context.lines) and {place.project_path for place in page.places} == {None, "/p"}
+    assert done.operation is not None
+    house.app.identity.act(IdentityRequest(undo=done.operation.number))
+    house.turn()
+    assert house.read().key == ADA and "exit 2" in str(house.read().statements)
+    assert house.reader.read(ContextKey(new, "/p")) == Context(ContextKey(new, "/p"), (), ANY, None, ANY)
+
+
+def test_a_machine_that_is_anothers_and_a_fact_that_was_are_told_there(house: House) -> None:
+    """A link and a correction: what was somebody else's is gone from here."""
+    house.put("exit 1", "exit 2")
+    house.turn()
+    [[fact]] = house.app.warehouse.query(
+        "SELECT activity_id::VARCHAR FROM CLAUDE_STREAM_V2 WHERE feature_json.error::VARCHAR = 'exit 2'"
+    ).rows
+    house.app.identity.act(IdentityRequest(claim=Claim(kind="correct", subject=fact, customer="bob"), new=True))
+    house.turn()
+    assert "exit 1" in str(house.read().statements) and "exit 2" not in str(house.read().statements)
+    machine = person(house.app.settings.person, house.app.home.path).anonymous_customer_id
+    claim = Claim(kind="link", subject=machine, customer="eve", identified_at=datetime.now(UTC))
+    house.app.identity.act(IdentityRequest(claim=claim, new=True))
+    house.turn()
+    assert house.reader.named(ADA) == ContextKey("eve", "/p")
+
+
+def test_a_thousand_readers_of_a_stale_context_are_one_refresh(house: House) -> None:
+    """However many ask, in whatever threads, while it is made and before: it is made once."""
+    house.put("exit 1")
+    house.turn()
+    stale = replace_key(house.read(), ADA)
+    house.cache.keep([msgspec.structs.replace(stale, built_at=stale.built_at - 60)])
+
+    def read(_: int) -> bool:
+        found = house.reader.read(ADA)
+        assert found is not None and found.is_stale(time.time())
+        return house.reader.want(ADA)
+
+    with ThreadPoolExecutor(16) as readers:
+        assert sum(readers.map(read, range(1_000))) == 1
+    assert house.look() == [ADA] and house.look() == []
+    assert not house.read().is_stale(time.time())
+
+
+def test_what_consent_withholds_now_is_not_told_from_before(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
+    """Not even as something stale, between the start of the service and its first look."""
+    deployed(tmp_path / "home" / "warehouse")
+    house = House(tmp_path / "home")
+    house.put("a word")
+    house.app.contexts.open()
+    house.app.tasks.run_pending()
+    house.app.contexts.look()
+    assert "a word" in str(house.read())
+    house.close()
+    settings = Settings(person=PersonSettings(customer="ada"), consent=Consent(text="drop"))
+    app = App(Home(tmp_path / "home"), settings, {"HOME": str(tmp_path)})
+    app.contexts.open()
+    assert house.reader.read(ADA) is None
+    app.contexts.look()
+    assert "a word" not in str(house.read())
+    app.close()
+
+
 def test_an_atom_is_told_where_it_belongs(house: House) -> None:
     """One that names no project changes all of the customer's contexts; a bare figure only that of all projects."""
     house.put("exit 1")
@@ -283,13 +370,16 @@ def test_a_change_waits_for_the_task_that_takes_it_in(house: House) -> None:
     assert set(house.look()) == {ADA, ALL} and "of 2 tool calls" in str(house.read().statements)
 
 
-def test_a_clock_that_is_set_back_leaves_nothing_fresh_for_ever(tmp_path: Path) -> None:
-    """What was built in a future that is none now is stale, so that its reader wishes for it."""
+def test_a_clock_that_jumps_leaves_nothing_fresh_for_ever(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
+    """Forward, everything is stale; back, what was built in a future that is none now is, so that its reader wishes for it."""
+    deployed(tmp_path / "home" / "warehouse")
     now = [datetime(2027, 1, 1, tzinfo=UTC).timestamp()]
     house = House(tmp_path / "home", replace(SYSTEM_CLOCK, now_ns=lambda: int(now[0] * 1e9)))
     try:
         house.put("exit 1")
         house.turn()
+        now[0] += 86_400
+        assert house.read().is_stale(now[0]) and house.reader.want(ADA) and house.look() == [ADA]
         now[0] -= 86_400
         house.look()
         assert house.read().is_stale(now[0])
@@ -319,7 +409,8 @@ def test_a_warehouse_in_trouble_is_asked_again(house: House, monkeypatch: pytest
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def running(tmp_path: Path, deployed: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    deployed(tmp_path / "home" / "warehouse")
     monkeypatch.setattr(follow, "LOOK_SECONDS", 0.05)
     app = App(Home(tmp_path / "home"), Settings(person=PersonSettings(customer="ada")), {"HOME": str(tmp_path)})
     app.start()

@@ -20,6 +20,8 @@ from cdesk.surface.mcp.quote import quoted, quoted_all
         ("tags\U000e0041\U000e0042", "tags"),
         ("zero\u200bwidth\ufeff", "zerowidth"),
         ("\x1b[31mred\x07", "[31mred"),
+        ("blank\u3164letters\ufe0f", "blankletters"),
+        ("one\u2028line", "oneline"),
         ("two\nlines\tand a tab", "two\nlines\tand a tab"),
         ("naïve 日本 🎉", "naïve 日本 🎉"),
     ],

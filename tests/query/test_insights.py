@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,19 +14,6 @@ from cdesk.errors import UsageError
 from cdesk.query.insights import Insights
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    history = History(tmp_path_factory.mktemp("home"))
-    yield history
-    history.close()
-
-
-@pytest.fixture
-def history(opened: History) -> History:
-    opened.forget()
-    return opened
 
 
 def insights(history: History, at: datetime = NOON + timedelta(hours=1)) -> Insights:

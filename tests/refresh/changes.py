@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from cdesk import refresh
+from cdesk.refresh.task import read
 from cdesk.sql.dialect import to_duckdb
 
 TASKS = Path(refresh.__file__).parent / "tasks"
@@ -24,8 +25,9 @@ _SCRATCH = re.compile(r"^-- scratch: (.+)$", re.M)
 
 
 @cache
-def statements(task: str) -> tuple[str, ...]:
-    return tuple(to_duckdb((TASKS / f"{task}.sql").read_text("utf-8")))
+def statements(task: str, without: str = "") -> tuple[str, ...]:
+    pieces = read(TASKS / f"{task}.sql").pieces
+    return tuple(one for piece in pieces if not without or piece.name != without for one in to_duckdb(piece.sql))
 
 
 def _scratch(task: str) -> list[str]:
@@ -57,7 +59,7 @@ class Tasks:
         self._connection = connection
         self._offsets: dict[str, int] = {}
 
-    def run(self, task: str, now: datetime | None = None) -> list[int]:
+    def run(self, task: str, now: datetime | None = None, without: str = "") -> list[int]:
         """Rows each statement changed."""
         last = "SELECT greatest(coalesce((SELECT max(_seq) FROM CLAUDE_STREAM_V2), 0), coalesce((SELECT max(_replaced_seq) FROM _STREAM_BEFORE), 0))"
         self._connection.execute("BEGIN")
@@ -69,7 +71,7 @@ class Tasks:
                 self._offsets[stream] = seq
             for table in _scratch(task):
                 self._connection.execute(f"CREATE TEMP TABLE {table} AS FROM main.{table} LIMIT 0")
-            counts = [self._one(statement, now) for statement in statements(task)]
+            counts = [self._one(statement, now) for statement in statements(task, without)]
             for table in _scratch(task):
                 self._connection.execute(f"DROP TABLE temp.{table}")
             self._connection.execute("COMMIT")

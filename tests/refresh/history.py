@@ -20,7 +20,7 @@ NAMES = ("tool_called", "claude_responded", "user_asked", "mcp_called", "api_req
 FACTS = 12
 KEPT = (
     "OCCURRENCE_STATE", "ACTIVITY_ROLLUP", "LATENCY_ROLLUP", "LINK_ROLLUP", "STATEMENT_ROLLUP", "METRICS_DUE",
-    "INSIGHT_ATOMS", "CONTEXT_INPUTS", "INSIGHT_SAID", "SIGNAL", "SIGNAL_DUE",
+    "INSIGHT_ATOMS", "CONTEXT_INPUTS", "INSIGHT_SAID", "SIGNAL", "SIGNAL_DUE", "QUERY_HISTORY",
 )  # fmt: skip
 
 Command: TypeAlias = tuple[str, Any]

@@ -50,12 +50,20 @@ def noting(name: str, more: str = "", *, when: str = "changes", fresh: str = "10
     )
 
 
+def parted(name: str) -> str:
+    """A task that does nothing beside its parts; what each noted is gone when it runs again."""
+    return noting(name).replace("\nINSERT", "\nDELETE FROM NOTED;\n\n-- parts\n\nINSERT")
+
+
 def tasks(folder: Path, files: Mapping[str, str]) -> list[Task]:
+    """By name; that of a part has its task's before it: task/part."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.sql"):
+    for path in folder.rglob("*.sql"):
         path.unlink()
     for name, text in files.items():
-        (folder / f"{name}.sql").write_text(text)
+        path = folder / f"{name}.sql"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
     return load(folder)
 
 

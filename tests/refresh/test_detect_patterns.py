@@ -326,6 +326,17 @@ def test_what_does_not_hold_any_more_is_stale_and_comes_back(day: Day, history: 
     assert history.rows("SELECT count(*) FROM INSIGHT_ATOMS") == [(1,)]
 
 
+def test_what_a_detector_that_was_left_out_found_stays(day: Day, history: History) -> None:
+    """It could not look: that is no reason to doubt what it found."""
+    for session in ("s1", "s2", "s3"):
+        day.ask("Run all the tests.", session)
+    day.look()
+    history.do(("delete", 2))
+    history.tasks.run("note_signals", LATER)
+    history.tasks.run("detect_patterns", LATER, without="repeated_prompt")
+    assert [(one.rule, one.is_stale) for one in day.found()] == [("repeated_prompt", False)]
+
+
 def test_what_happened_long_ago_is_not_looked_at(day: Day, history: History) -> None:
     """Nor kept."""
     for session in ("s1", "s2", "s3"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.refresh.house import START, activity, counted, noting, tasks, with_tables
+from tests.refresh.house import START, activity, counted, noting, parted, tasks, with_tables
 
 from cdesk.clock import Clock
 from cdesk.errors import UsageError, WarehouseUnready
@@ -321,6 +321,34 @@ def test_a_failure_that_cannot_be_noted_pauses_too(house: House, monkeypatch: py
 
 
 # -- what a person says --------------------------------------------------------------------------------------------
+
+
+def test_a_broken_part_is_left_out_alone(house: House) -> None:
+    """Nothing of it is in effect, all others are; each time it is said, and in the end it is suspended, and tried no more."""
+    fine, wrong = (
+        "INSERT INTO NOTED (what) SELECT '{}';",
+        "INSERT INTO NOTED (what) SELECT 'half'; INSERT INTO NOTED (noted_at) SELECT MIN(customer)::TIMESTAMP_NTZ FROM T_CHANGES;",
+    )
+    files = {
+        "t": parted("t"),
+        "t/a": fine.format("a"),
+        "t/b": wrong,
+        "t/c": "DELETE FROM NOWHERE;",
+        "t/d": fine.format("d"),
+    }
+    runner = house.open(files)
+    for number in range(FAILURES_MAX + 1):
+        house.warehouse.merge([activity(f"k{number}")])
+        [run] = runner.run_pending()
+        assert run.error is None and sorted(house.noted()) == ["a", "d", "t"]
+        assert ("without b:" in str(run.left_out) and "without c:" in str(run.left_out)) == (number < FAILURES_MAX)
+    assert [incident.task for incident in house.incidents] == ["t/b", "t/c"]
+    assert "task resume t`" in house.incidents[0].remedy
+    told = house.rows("SELECT count(*), count(error_message) FROM TASK_HISTORY WHERE state = 'SUCCEEDED'")
+    assert told == [(FAILURES_MAX + 1, FAILURES_MAX)]
+    runner.resume("t")
+    house.warehouse.merge([activity("again")])
+    assert "without b:" in str(runner.run("t").left_out)
 
 
 def test_suspended_stays_suspended(house: House) -> None:

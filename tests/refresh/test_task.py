@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.refresh.house import noting, tasks
+from tests.refresh.house import noting, parted, tasks
 
 from cdesk.refresh.task import FOLDER, BadTask, load, parse
 from cdesk.warehouse.warehouse import Stream
@@ -98,3 +98,29 @@ def test_tasks_that_are_shipped_are_right() -> None:
 
     for task in load(FOLDER):
         assert compiled(task)
+
+
+def test_parts_stand_where_the_task_says(tmp_path: Path) -> None:
+    """In the order of their names; a change of one of them is a change of the task."""
+    files = {"t": parted("t"), "t/b": "DELETE FROM NOTED;", "t/a": "DELETE FROM NOTED WHERE what = 'a';"}
+    [task] = tasks(tmp_path, files)
+    assert [piece.name for piece in task.pieces] == ["", "a", "b", ""]
+    [changed] = tasks(tmp_path, {**files, "t/a": "DELETE FROM NOTED WHERE what = 'b';"})
+    assert changed.checksum != task.checksum
+
+
+@pytest.mark.parametrize("files", [{"t": parted("t")}, {"t": noting("t"), "t/a": "DELETE FROM NOTED;"}])
+def test_parts_and_their_place_need_each_other(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(BadTask, match="says `-- parts` once"):
+        tasks(tmp_path, files)
+
+
+def test_every_detector_says_how_it_decides() -> None:
+    """And how sure it is, before its SQL; its rule is its file's name."""
+    [task] = [task for task in load() if task.name == "detect_patterns"]
+    parts = [piece for piece in task.pieces if piece.name]
+    assert len(parts) == 9
+    for part in parts:
+        header = part.sql.partition("\n\n")[0]
+        assert header.startswith(f"-- {part.name}: ") and "-- Decides by: " in header and "-- Confidence: " in header
+        assert f"'{part.name}'" in part.sql

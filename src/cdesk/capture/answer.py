@@ -29,6 +29,7 @@ from cdesk.capture.hook_command import words
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.context.model import Context, ContextKey, Statement
 from cdesk.context.plain import AGE, BYTES_MAX, PlainFiles
+from cdesk.context.quote import quoted
 from cdesk.context.told import Told, ToldSessions, mark
 
 Amount = Literal["off", "brief", "full"]
@@ -37,6 +38,8 @@ CHARACTERS_MAX: dict[Amount, int] = {"off": 0, "brief": 1_500, "full": 9_500}
 NEWS_SHARE = 3
 NEWS = frozenset({"insight"})
 """Sections that are told with a prompt. A session sees the rest of what is new happen."""
+ITSELF = frozenset({"session", "thread"})
+"""Sections that name a session."""
 PATIENCE_S = 0.25
 """The command hook waits 0.3 s and an HTTP hook 0.5 s; then nobody hears the answer."""
 EVENTS = (b'"SessionStart"', b'"UserPromptSubmit"', b'"SessionEnd"')
@@ -174,7 +177,10 @@ class Answers:
             return b""
         is_whole = not before.version
         is_any = is_whole or isinstance(told, SessionStart)
-        news = tuple(one for one in context.statements if (is_any or one.section in NEWS) and not before.knows(one))
+        news = tuple(
+            one for one in context.statements
+            if (is_any or one.section in NEWS) and not before.knows(one) and not _is_about(session, one)
+        )  # fmt: skip
         characters = CHARACTERS_MAX[self._amount] // (1 if is_whole else NEWS_SHARE)
         given = self._cut(context, news, characters, is_whole=is_whole)
         if not given.shown:
@@ -237,6 +243,11 @@ class Answers:
 
     def _now(self) -> float:
         return self._clock.now_ns() / 1e9
+
+
+def _is_about(session: str, one: Statement) -> bool:
+    """Whether it tells a session of itself."""
+    return one.section in ITSELF and f"The session {quoted(session[:8], 8)}" in one.text
 
 
 def _text(output: bytes) -> str:

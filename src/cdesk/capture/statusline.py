@@ -57,6 +57,13 @@ def theirs(command: str | None) -> str | None:
     return _wrapped(shlex.split(command)) if command is not None and is_ours(command) else command
 
 
+def program(command: str) -> tuple[str, str]:
+    """The interpreter and the home in ours."""
+    words = shlex.split(command)
+    own = words[2:] if words[0].startswith(f"{_VARIABLE}=") else words
+    return own[0], own[6]
+
+
 def _wrapped(words: list[str]) -> str | None:
     name, _, value = words[0].partition("=")
     return value if name == _VARIABLE else None

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from cdesk import config
 from cdesk.activity.identity import activity_id
-from cdesk.capture import claude_version, install, plugin
+from cdesk.capture import claude_version, install, mcp_entry, plugin
 from cdesk.capture.claude_version import Version
 from cdesk.capture.install import Connections, Handler
 from cdesk.cli.client import Client, connect
+from cdesk.cli.doctor_mcp import asked
 from cdesk.cli.finding import Finding, Level
 from cdesk.config import Home
 from cdesk.errors import CdeskError, ConfigError
@@ -27,7 +28,8 @@ AGAIN = "`cdesk connect` writes them anew."
 
 
 def connection(home: Home, version: str | None) -> Iterator[Finding]:
-    """Every settings file that we are in, the user's own first; and a test event through each way in."""
+    """Every settings file that we are in, the user's own first, with the server and the status line; and a test event
+    through each way in."""
     mine = install.settings_path("user", None, os.environ, Path.cwd())
     known = [Path(path) for path in Connections.load(home.path).known]
     is_connected = False
@@ -36,6 +38,7 @@ def connection(home: Home, version: str | None) -> Iterator[Finding]:
         is_connected = is_connected or any(each.level == "ok" for each in found)
         if path == mine or found[0].level != "note":
             yield from found
+    yield from asked(home, mine, mcp_entry.configuration_path("user", None, os.environ))
     client = connect(home) if home.path.exists() else None
     if client is not None:
         yield from self_test(home, client, is_connected=is_connected)

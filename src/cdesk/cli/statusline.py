@@ -153,11 +153,14 @@ def _today(known: Any, now: float, *, is_up: bool) -> str:
     """A service that is up writes the file with the first fact of a day."""
     if known is None:
         return ""
+    of = f" of {_dollars(known.budget_usd)}" if known.budget_usd is not None else ""
     if known.day != time.strftime("%Y-%m-%d", time.localtime(now)):
-        return "$0.00 today" if is_up else ""
+        return f"$0.00{of} today" if is_up else ""
+    cost = known.cost_usd or 0
     least = "at least " if known.unpriced else ""
     until = "" if is_up else time.strftime(" until %H:%M", time.localtime(known.as_of))
-    return f"{least}{_dollars(known.cost_usd or 0)} today{until}"
+    is_over = known.budget_usd is not None and cost > known.budget_usd
+    return f"{RED if is_over else ''}{least}{_dollars(cost)}{of}{PLAIN if is_over else ''} today{until}"
 
 
 def _session(session: dict[str, Any]) -> str:

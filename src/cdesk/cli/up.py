@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import socket
@@ -36,17 +37,20 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--detach", action="store_true", help="leave it running in the background")
     parser.add_argument("--sample", action="store_true", help="use bundled sample data, in a home of its own")
+    parser.add_argument("--conformance-fixtures", action="store_true", help=argparse.SUPPRESS)  # docs/mcp.md
     given = parser.parse_args(arguments)
     home = config.sample_home() if given.sample else config.home()
     home.make()
     if given.sample:
         _prepare_sample(home)
     client = connect(home)
+    if client is not None and given.conformance_fixtures:
+        raise CdeskError("the service runs already, without fixtures.", "Stop it first: `cdesk down`.")
     if client is not None:
         print(f"Already running (pid {client.record.pid}, http://127.0.0.1:{client.record.port}).")
         return 0
     port = 0 if given.sample and given.port is None else given.port  # the usual one is for the real home
-    return _detached(home, port) if given.detach else _serve(home, port)
+    return (_detached if given.detach else _serve)(home, port, given.conformance_fixtures)
 
 
 def _prepare_sample(home: Home) -> None:
@@ -63,8 +67,9 @@ def _prepare_sample(home: Home) -> None:
 # -- in the background -----------------------------------------------------------------------------------------
 
 
-def _detached(home: Home, port: int | None) -> int:
+def _detached(home: Home, port: int | None, with_fixtures: bool) -> int:
     command = [sys.executable, "-m", "cdesk", "up", *(["--port", str(port)] if port is not None else [])]
+    command += ["--conformance-fixtures"] if with_fixtures else []
     home.log.touch(mode=0o600)
     with home.log.open("ab") as log:
         child = subprocess.Popen(
@@ -80,6 +85,8 @@ def _detached(home: Home, port: int | None) -> int:
         time.sleep(0.05)
         status = client.get("/v1/status")
     print(welcome(status, detached=True, page=page_link(client)))
+    if with_fixtures:
+        print(_fixtures(home, client.record.port))
     return 0
 
 
@@ -107,7 +114,7 @@ def _last_line(home: Home) -> str:
 # -- in the foreground -----------------------------------------------------------------------------------------
 
 
-def _serve(home: Home, port: int | None) -> int:
+def _serve(home: Home, port: int | None, with_fixtures: bool) -> int:
     import uvicorn
 
     from cdesk import observe
@@ -115,6 +122,7 @@ def _serve(home: Home, port: int | None) -> int:
     from cdesk.capture.backfill import Progress
     from cdesk.surface.http import service, token
     from cdesk.surface.http.lane import Lane
+    from cdesk.surface.http.mcp import McpRoute
 
     is_detached = os.environ.get("CDESK_DETACHED") == "1"
     observe.log_to(home.log)
@@ -124,10 +132,12 @@ def _serve(home: Home, port: int | None) -> int:
         listener = _listen(settings.service.port if port is None else port)
         bound = listener.getsockname()[1]
         progress = Progress()
-        guarded = service.create(app, token.load_or_make(home.token), bound, progress, lambda: server.should_exit)
+        known = token.load_or_make(home.token)
+        mcp = _mcp_with_fixtures() if with_fixtures else McpRoute
+        guarded = service.create(app, known, bound, progress, lambda: server.should_exit, mcp)
         lane = Lane(app, guarded)
         server = uvicorn.Server(uvicorn.Config(
-            guarded, http=lane.protocol(), log_config=None, access_log=False, lifespan="off",
+            _with_door(guarded, home, bound) if with_fixtures else guarded, http=lane.protocol(), log_config=None, access_log=False, lifespan="off",
             timeout_graceful_shutdown=5, server_header=False,
         ))  # fmt: skip
         _record(home, bound)
@@ -145,6 +155,25 @@ def _serve(home: Home, port: int | None) -> int:
         _forget(home)
         app.close()
     return 0
+
+
+def _mcp_with_fixtures() -> Any:
+    from cdesk.surface.http.conformance.route import ConformanceRoute
+
+    return ConformanceRoute
+
+
+def _with_door(guarded: Any, home: Home, port: int) -> Any:
+    from cdesk.surface.http.conformance.door import Door
+
+    print(_fixtures(home, port), flush=True)
+    return Door(guarded, home.token.read_text().strip())
+
+
+def _fixtures(home: Home, port: int) -> str:
+    from cdesk.surface.http.conformance.door import path
+
+    return f"The MCP conformance suite's address: http://127.0.0.1:{port}{path(home.token.read_text().strip())}"
 
 
 def _outlive_signals() -> None:

@@ -24,6 +24,7 @@ import msgspec
 
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.context.model import FRESH_SECONDS, Context, ContextKey, Statement
+from cdesk.context.names import Names
 from cdesk.context.wishes import Wishes, key_of, key_text
 from cdesk.errors import ContextError
 
@@ -46,6 +47,7 @@ CREATE TABLE context (
 );
 CREATE INDEX context_customer ON context (customer);
 CREATE INDEX context_built_at ON context (built_at);
+CREATE TABLE made (under TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
@@ -84,14 +86,21 @@ class ContextReader:
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         self._wishes = Wishes(self._path.parent / "wishes")
+        self._names = Names(self._path.parent)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._held: dict[ContextKey, tuple[str, tuple[Statement, ...]]] = {}
 
+    def named(self, key: ContextKey) -> ContextKey:
+        """The key it is kept under: whose facts are shown as another's has the other's contexts."""
+        shown = self._names.shown(key.customer)
+        return key if shown == key.customer else ContextKey(shown, key.project_path, key.kind)
+
     def read(self, key: ContextKey) -> Context | None:
         """As it was last made, however old; None when there is none that can be read."""
         with self._lock:
+            key = self.named(key)
             try:
                 version, told = self._held.get(key, _NONE_HELD)
                 row = self._current().execute(_READ, (version, key_text(key).decode())).fetchone()
@@ -112,7 +121,7 @@ class ContextReader:
 
     def want(self, key: ContextKey) -> bool:
         """Asks for it to be made anew. True for the one call that asked, until it is made."""
-        return self._wishes.ask(key)
+        return self._wishes.ask(self.named(key))
 
     def kept(self) -> Kept | None:
         """None when there is no cache that can be read."""
@@ -127,7 +136,8 @@ class ContextReader:
         """Of one customer's contexts, those with the newest data first; none when there is no cache that can be read."""
         with self._lock:
             try:
-                found = self._current().execute(_PLACES, (customer, places_max)).fetchall()
+                shown = self._names.shown(customer)
+                found = self._current().execute(_PLACES, (shown, places_max)).fetchall()
                 return [Place(key_of(key.encode()).project_path, data_as_of) for key, data_as_of in found]
             except _UNREADABLE:
                 self._drop()
@@ -168,10 +178,14 @@ class NotOurs(sqlite3.DatabaseError):
 class ContextCache:
     """The writing face, of one process at a time. Every method raises ContextError when the file cannot be written.
 
-    A file that is damaged or not ours is replaced by an empty one; `take_note` tells."""
+    A file that is damaged, not ours, or made under another consent is replaced by an empty one; `take_note` tells.
+    under: names the consent"""
 
-    def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK, contexts_max: int = CONTEXTS_MAX) -> None:
+    def __init__(
+        self, path: Path, *, clock: Clock = SYSTEM_CLOCK, contexts_max: int = CONTEXTS_MAX, under: str = ""
+    ) -> None:
         self._path = path.absolute()
+        self._under = under
         self._clock = clock
         self._contexts_max = contexts_max
         self._lock = threading.RLock()
@@ -272,12 +286,15 @@ class ContextCache:
         connection = self._connect()
         if not _is_ours(connection) or connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise NotOurs("damaged, or not ours")
+        if connection.execute("SELECT under FROM made").fetchone() != (self._under,):
+            raise NotOurs("it may hold what is withheld now")
         return connection
 
     def _make(self) -> sqlite3.Connection:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = self._connect()
         connection.executescript(_SCHEMA)
+        connection.execute("INSERT INTO made (under) VALUES (?)", (self._under,))
         self._is_new = True
         return connection
 

@@ -23,10 +23,10 @@ _STANDS_FOR = str.maketrans(
     }
 )
 """What could end the quotation, or a tag that somebody puts around it."""
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code) for start, end in ((0xFE00, 0xFE10), (0xE0100, 0xE01F0), (0x180B, 0x1810)) for code in range(start, end)
 }
-"""Letters and marks that show nothing; the categories below do not name them."""
+"""Letters and marks that show nothing, though their category does not say so."""
 _SPACE = re.compile(r"\s+")
 
 
@@ -38,6 +38,11 @@ def quoted(text: object, characters_max: int = QUOTED_CHARACTERS_MAX) -> str:
     return f'"{line}"'
 
 
+def is_unseen(character: str) -> bool:
+    """Whether it shows nothing: control and format characters, what is no character, blank letters, selectors."""
+    return unicodedata.category(character)[0] == "C" or character in BLANKS
+
+
 def plain(text: str) -> str:
     """One line of what can be seen, that nothing in it can end."""
     kept: list[str] = []
@@ -47,6 +52,6 @@ def plain(text: str) -> str:
         marks = marks + 1 if category in ("Mn", "Me") else 0
         if category in ("Zl", "Zp") or character in "\t\n\r\v\f\x85":
             kept.append(" ")
-        elif category[0] != "C" and character not in _UNSEEN and marks <= MARKS_MAX:
+        elif category[0] != "C" and character not in BLANKS and marks <= MARKS_MAX:
             kept.append(character)
     return _SPACE.sub(" ", "".join(kept)).translate(_STANDS_FOR).strip()

@@ -18,20 +18,21 @@ BYTES_MAX = 4_096
 
 class Today(NamedTuple):
     """day: as the machine's calendar names it · cost_usd: None when nothing has a price · unpriced: responses without one
-    as_of: when it was asked, Unix seconds"""
+    as_of: when it was asked, Unix seconds · budget_usd: what a day may cost, where the person set it"""
 
     customer: str
     day: str
     cost_usd: float | None
     unpriced: int
     as_of: float
+    budget_usd: float | None = None
 
 
-def keep(path: Path, today: Today) -> None:
+def keep(path: Path, today: Today, budget_usd: float | None = None) -> None:
     """Raises OSError."""
     from cdesk.context.whole import replace
 
-    replace(path, json.dumps(today._asdict()).encode())
+    replace(path, json.dumps(today._replace(budget_usd=budget_usd)._asdict()).encode())
 
 
 def read(path: str) -> Today | None:
@@ -41,6 +42,7 @@ def read(path: str) -> Today | None:
             found = Today(**json.loads(file.read(BYTES_MAX)))
     except (OSError, ValueError, TypeError):
         return None
-    is_number = isinstance(found.cost_usd, float | int | None) and isinstance(found.as_of, float | int)
+    dollars = found.cost_usd, found.budget_usd
+    is_number = all(isinstance(each, float | int | None) for each in dollars) and isinstance(found.as_of, float | int)
     is_whole = isinstance(found.customer, str) and isinstance(found.day, str) and isinstance(found.unpriced, int)
     return found if is_number and is_whole else None

@@ -40,6 +40,11 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return activity
         return msgspec.structs.replace(activity, feature_json=self._without_words(activity, key))
 
+    @property
+    def digest(self) -> str:
+        """Of another consent, another one."""
+        return blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
+
     def excludes(self, project: JSON) -> bool:
         """Whether nothing of this folder may be kept or told."""
         if not isinstance(project, str):

@@ -84,8 +84,11 @@ class ContextFollower:
         self._is_untold, self._told_at = False, float("-inf")
 
     def open(self) -> None:
-        """From here on changes are kept for it. Raises WarehouseError."""
+        """From here on changes are kept for it, and nothing is told that was made under another consent. Raises
+        WarehouseError."""
         self._changes.open([CHANGES, ATOM_CHANGES])
+        with suppress(CdeskError):  # a cache that cannot be written is tried again at each look
+            self._wants_newest |= self._cache.take_note()
 
     def start(self) -> None:
         self.open()

@@ -213,12 +213,13 @@ def queries(rows: Iterable[Input]) -> list[Draft]:
 
 
 def used(today: Used, week: Used, day: str, since: str, source: str) -> list[Draft]:
-    """day, since: how today and the week's beginning are called"""
+    """day, since: how today and the week's beginning are called. Sessions that came to nothing are no news: the first one
+    of a project is told before anything has happened in it, and it is that one itself."""
     drafts = []
     for found, when, why in (
         (today, f"Today ({day})", "what today came to"), (week, f"In the seven days since {since}", "what the week came to"),
     ):  # fmt: skip
-        if found.sessions:
+        if found.tokens or found.unpriced or found.cost_usd is not None:
             text = f"{when}: {_cost(found.cost_usd, found.unpriced)}, {found.tokens:,} tokens, {_many(found.sessions, 'session')}."
             drafts.append(Draft(text, "usage", (source,), why))
     return drafts

@@ -21,7 +21,7 @@ SuspendedBy: TypeAlias = Literal["failures", "request"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run that ended: error is None when it succeeded. Times are UTC."""
+    """One run that ended: error is None when it succeeded; left_out: its parts that failed, and why. Times are UTC."""
 
     query_id: str
     name: str
@@ -33,6 +33,7 @@ class Run:
     rows: int
     elapsed_ms: float
     error: str | None = None
+    left_out: str | None = None
 
     @property
     def state(self) -> Literal["SUCCEEDED", "FAILED"]:
@@ -96,8 +97,8 @@ class History:
     def record(self, unit: Consumption, run: Run, suspended_by: SuspendedBy | None = None) -> None:
         """In the run's own transaction when it succeeded; else in one after it."""
         unit.execute(_RECORD, {
-            "query_id": run.query_id, "name": run.name, "state": run.state, "error": run.error,
-            "scheduled": _naive(run.scheduled), "started": _naive(run.started), "completed": _naive(run.completed),
+            "query_id": run.query_id, "name": run.name, "state": run.state,
+            "error": run.error or run.left_out, "scheduled": _naive(run.scheduled), "started": _naive(run.started), "completed": _naive(run.completed),
             "cause": run.cause, "attempt": run.attempt, "rows": run.rows, "ms": run.elapsed_ms,
         })  # fmt: skip
         unit.execute(_FAILED if run.error else _SUCCEEDED, {

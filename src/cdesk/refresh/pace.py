@@ -13,7 +13,7 @@ order      who has waited longest comes first; as many at once as half of the co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cdesk.refresh.task import Task
@@ -45,6 +45,8 @@ class Standing:
     behind         changed rows that wait for it
     is_due         a task it comes after has changed something after its last start: perhaps what this one saw before it
     was_due        it was when the run that is under way, or was last, began
+    piece          the part that is under way; nothing while something else is
+    broken         parts that failed when they were last run → how often in a row
     """
 
     task: Task
@@ -60,6 +62,8 @@ class Standing:
     not_before: float = _NEVER
     is_due: bool = False
     was_due: bool = False
+    piece: str = ""
+    broken: dict[str, int] = field(default_factory=dict)
 
     @property
     def earliest(self) -> float:

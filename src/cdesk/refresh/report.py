@@ -71,7 +71,7 @@ def runs(warehouse: Warehouse, runner: Runner, task: str | None = None, count: i
 def of_run(run: Run) -> RunReport:
     return RunReport(
         run.query_id, run.name, run.state, run.cause, run.scheduled, run.started, run.completed, run.attempt, run.rows,
-        run.elapsed_ms, run.error,
+        run.elapsed_ms, run.error or run.left_out,
     )  # fmt: skip
 
 

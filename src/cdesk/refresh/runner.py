@@ -10,13 +10,17 @@ happened, and the next one sees what it saw. Nothing is polled: without commits 
 
 A run that fails in a way that may pass (a conflict, no space) is tried again at once, a few times; a run that failed
 is repeated after a growing pause. After FAILURES_MAX in a row the task is suspended and an incident told.
+
+A part of a task that fails is left out, and the run begins anew without it: nothing of the broken one is in effect, and all
+of the others is. After FAILURES_MAX in a row the part is suspended, and an incident told, until the service starts again or
+the task is resumed.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +33,7 @@ from cdesk.errors import CdeskError, UsageError
 from cdesk.refresh.history import Cause, History, Run
 from cdesk.refresh.pace import Standing, at_once, plan
 from cdesk.refresh.statements import Statement
-from cdesk.refresh.task import Task
+from cdesk.refresh.task import Piece, Task
 from cdesk.warehouse.duckdb.changes import Consumption
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
@@ -45,7 +49,7 @@ ROUNDS_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A task was suspended after `failures` in a row; `error` is the last one."""
+    """A task, or a part of one (task/part), was suspended after `failures` in a row; `error` is the last one."""
 
     task: str
     failures: int
@@ -58,7 +62,8 @@ class Incident:
 
     @property
     def remedy(self) -> str:
-        return f"See `cdesk task history {self.task}`; when it is mended, `cdesk task resume {self.task}`."
+        task = self.task.partition("/")[0]
+        return f"See `cdesk task history {task}`; when it is mended, `cdesk task resume {task}`."
 
 
 class Stopped(CdeskError):
@@ -88,7 +93,6 @@ class Runner:
         self._tell = tell
         self._on_done = on_done
         self._history = History(self._changes)
-        self._compiled: dict[str, list[Statement]] = {}
         self._moved = threading.Condition()
         self._is_stopping = threading.Event()
         self._under_way: set[Consumption] = set()
@@ -195,6 +199,7 @@ class Runner:
         with self._held(standing):
             self._history.set(name, None)
             standing.is_suspended, standing.failures, standing.not_before = False, 0, self._clock.monotonic()
+            standing.broken.clear()
 
     @contextmanager
     def _held(self, standing: Standing) -> Iterator[None]:
@@ -264,29 +269,52 @@ class Runner:
 
     def _attempts(self, standing: Standing, scheduled: datetime, cause: Cause) -> Run | None:
         started, begun = self._clock.now(), self._clock.monotonic()
+        left_out: dict[str, str] = {}
+        suspended = {name for name, failures in standing.broken.items() if failures >= FAILURES_MAX}
+        without = set() if cause == "EXECUTE TASK" else suspended
 
         def ended(attempt: int, rows: int, error: str | None = None) -> Run:
             now, ms = self._clock.now(), round((self._clock.monotonic() - begun) * 1000, 3)
             query_id = f"t_{self._clock.now_ns() // 1_000_000:x}_{self._clock.name()}"
-            return Run(query_id, standing.task.name, cause, scheduled, started, now, attempt, rows, ms, error)
+            told = "; ".join(f"without {name}: {why}" for name, why in left_out.items()) or None
+            return Run(query_id, standing.task.name, cause, scheduled, started, now, attempt, rows, ms, error, told)
 
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        attempt = 1
+        while True:
             try:
-                return self._execute(standing, scheduled, cause, partial(ended, attempt))
+                pieces = [piece for piece in standing.task.pieces if piece.name not in without | left_out.keys()]
+                run = self._execute(standing, pieces, scheduled, cause, partial(ended, attempt))
+                if run is not None:
+                    self._left_out(standing, left_out, without)
+                return run
             except Exception as error:
                 if self._is_stopping.is_set():
                     raise Stopped("stopping") from None
-                if attempt < ATTEMPTS_MAX and isinstance(error, CdeskError) and error.retryable:
+                said = str(error) or type(error).__name__
+                if isinstance(error, CdeskError) and error.retryable and attempt < ATTEMPTS_MAX:
                     self._is_stopping.wait(RETRY_SECONDS * 4.0 ** (attempt - 1))
-                    continue
-                return self._failed(standing, ended(attempt, 0, str(error) or type(error).__name__))
-        raise AssertionError("the last attempt gave or raised")
+                    attempt += 1
+                elif standing.piece:
+                    left_out[standing.piece] = said
+                else:
+                    return self._failed(standing, ended(attempt, 0, said))
+
+    def _left_out(self, standing: Standing, left_out: Mapping[str, str], not_tried: Set[str]) -> None:
+        """What came of the parts in a run that is in effect; one that worked has not failed before."""
+        failed = {name: standing.broken.get(name, 0) + 1 for name in left_out}
+        standing.broken = {name: standing.broken[name] for name in not_tried} | failed
+        for name, error in left_out.items():
+            told = f"{standing.task.name}/{name}"
+            observe.event("error", "task_failed", task=told, error=error, is_suspended=failed[name] >= FAILURES_MAX)
+            if failed[name] == FAILURES_MAX:
+                self._tell(Incident(told, FAILURES_MAX, error, self._clock.now()))
 
     def _execute(
-        self, standing: Standing, scheduled: datetime, cause: Cause, ended: Callable[[int], Run]
-    ) -> Run | None:
+        self, standing: Standing, pieces: Sequence[Piece], scheduled: datetime, cause: Cause,
+        ended: Callable[[int], Run],
+    ) -> Run | None:  # fmt: skip
         task, is_asked = standing.task, cause == "EXECUTE TASK" or standing.was_due
-        statements = self._statements(task)
+        standing.piece = ""
         with self._changes.consume(task.reads, task.writes) as unit:
             self._enter(unit)
             try:
@@ -295,13 +323,18 @@ class Runner:
                         self._history.passed(unit, task.name, self._clock.now())
                     return None
                 unit.lay_out(task.scratch)
-                rows = [self._rows(unit, statement) for statement in statements]
-                kept = (count for count, one in zip(rows, statements, strict=True) if one.table in task.writes)
-                run = ended(sum(kept))
+                run = ended(sum(self._changed(unit, standing, piece) for piece in pieces))
                 self._history.record(unit, run)
             finally:
                 self._leave(unit)
         return run
+
+    def _changed(self, unit: Consumption, standing: Standing, piece: Piece) -> int:
+        """How many rows that are kept."""
+        standing.piece = piece.name
+        counts = [(one.table, self._rows(unit, one)) for one in self._statements(standing.task, piece)]
+        standing.piece = ""
+        return sum(rows for table, rows in counts if table in standing.task.writes)
 
     def _rows(self, unit: Consumption, statement: Statement) -> int:
         if self._is_stopping.is_set():
@@ -309,13 +342,11 @@ class Runner:
         given = {"now": self._clock.now().replace(tzinfo=None), "seq": unit.next_seq(statement.table)}
         return unit.execute(statement.sql, {name: given[name] for name in statement.binds}, statement.table)
 
-    def _statements(self, task: Task) -> list[Statement]:
+    def _statements(self, task: Task, piece: Piece) -> tuple[Statement, ...]:
         """Made when first needed: reading SQL takes longer than a command that runs no task."""
-        if task.name not in self._compiled:
-            from cdesk.refresh.statements import compiled
+        from cdesk.refresh.statements import compiled
 
-            self._compiled[task.name] = compiled(task)
-        return self._compiled[task.name]
+        return compiled(task, piece.sql)
 
     def _failed(self, standing: Standing, run: Run) -> Run:
         is_last = standing.failures + 1 >= FAILURES_MAX and not standing.is_suspended

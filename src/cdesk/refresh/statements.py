@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from sqlglot import exp
 
@@ -30,8 +31,9 @@ class Statement:
     binds: frozenset[str]
 
 
-def compiled(task: Task) -> list[Statement]:
-    """Raises UnsupportedSQL, with the number of the statement or its text."""
+@cache
+def compiled(task: Task, sql: str | None = None) -> tuple[Statement, ...]:
+    """Of the whole task, or of the one piece. Raises UnsupportedSQL, with the number of the statement or its text."""
     found: list[Statement] = []
 
     def prepare(tree: Node) -> Node:
@@ -42,11 +44,11 @@ def compiled(task: Task) -> list[Statement]:
         except UnsupportedSQL as error:
             raise UnsupportedSQL(f"statement {number}: {error.message}", error.hint) from None
 
-    texts = to_duckdb(task.sql, prepare)
-    return [
+    texts = to_duckdb(task.sql if sql is None else sql, prepare)
+    return tuple(
         Statement(text, one.table, one.binds | ({_SEQ} if re.search(rf"\${_SEQ}\b", text) else set()))
         for text, one in zip(texts, found, strict=True)
-    ]
+    )
 
 
 def stamped(tree: Node) -> Node:

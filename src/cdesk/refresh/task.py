@@ -14,6 +14,9 @@
 A stream's modes are `append` and `standard`, and `initial rows` or `new rows only`. The header ends with the first line
 that is not a comment. The statements are Snowflake's SQL (docs/sql.md): INSERT, UPDATE, DELETE and MERGE, separated by
 semicolons, run in one transaction. `:now` is the time in UTC.
+
+A task may have parts: files in a folder of its name, which run where it says `-- parts`, in the order of their names. A part
+that fails is left out of the run, and everything else is in effect all the same.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ FOLDER = Path(__file__).parent / "tasks"
 FRESH_SECONDS = 5.0
 """Promised where a header promises nothing."""
 
+PARTS = "\n-- parts\n"
 _NEEDED = ("task", "meaning", "when", "writes")
 _ONCE = (*_NEEDED, "fresh", "after", "about", "scratch")
 _LINE = re.compile(r"--\s*(\w+):\s*(.*?)\s*$")
@@ -45,8 +49,16 @@ _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Statements of one file. name: the part's; nothing for those that no run is without"""
+
+    name: str
+    sql: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """cron: None when it runs on changes · checksum: SHA-256 of the file, hex · sql: the statements"""
+    """cron: None when it runs on changes · checksum: SHA-256 of its files, hex · pieces: the statements, in order"""
 
     name: str
     meaning: str
@@ -58,7 +70,12 @@ class Task:
     writes: tuple[str, ...]
     scratch: tuple[str, ...]
     checksum: str
-    sql: str = field(repr=False)
+    pieces: tuple[Piece, ...]
+
+    @property
+    def sql(self) -> str:
+        """Every statement."""
+        return "\n".join(piece.sql for piece in self.pieces)
 
     @property
     def when(self) -> str:
@@ -79,15 +96,16 @@ def load(folder: Path = FOLDER) -> list[Task]:
 def read(path: Path) -> Task:
     try:
         text = path.read_text("utf-8")
+        parts = [Piece(part.stem, part.read_text("utf-8")) for part in sorted(path.with_suffix("").glob("*.sql"))]
     except (OSError, UnicodeDecodeError) as error:
         raise BadTask(f"cannot read {path}: {error}.") from None
     try:
-        return parse(path.stem, text)
+        return parse(path.stem, text, parts)
     except ValueError as error:
         raise BadTask(f"{path.name}: {error}.", "The header's form is in docs/refresh.md.") from None
 
 
-def parse(stem: str, text: str) -> Task:
+def parse(stem: str, text: str, parts: Sequence[Piece] = ()) -> Task:
     """Raises ValueError saying what is wrong."""
     header, sql = _divided(text)
     said = _once(header)
@@ -99,7 +117,8 @@ def parse(stem: str, text: str) -> Task:
         fresh_seconds=_seconds(said["fresh"]) if "fresh" in said else FRESH_SECONDS,
         after=_names(said.get("after", ""), _NAME, "after"), about=_names(said.get("about", ""), _NAME, "about"),
         writes=_names(said["writes"], _TABLE, "writes"),
-        scratch=_names(said.get("scratch", ""), _TABLE, "scratch"), checksum=sha256(text.encode()).hexdigest(), sql=sql,
+        scratch=_names(said.get("scratch", ""), _TABLE, "scratch"), pieces=_pieces(sql, parts),
+        checksum=sha256("".join((text, *(part.name + part.sql for part in parts))).encode()).hexdigest(),
     )  # fmt: skip
     _check(task)
     return task
@@ -117,6 +136,13 @@ def _divided(text: str) -> tuple[list[tuple[str, str]], str]:
             raise ValueError(f"line {number + 1} of the header is none of {known}: {line!r}")
         header.append((found[1], found[2]))
     return header, ""
+
+
+def _pieces(sql: str, parts: Sequence[Piece]) -> tuple[Piece, ...]:
+    before, marker, after = sql.partition(PARTS)
+    if bool(marker) != bool(parts):
+        raise ValueError("a task with parts, and no other, says `-- parts` once, on a line of its own")
+    return tuple(piece for piece in (Piece("", before), *parts, Piece("", after)) if piece.sql.strip())
 
 
 def _once(header: Iterable[tuple[str, str]]) -> dict[str, str]:

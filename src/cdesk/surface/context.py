@@ -13,8 +13,8 @@ from cdesk.context.text import rendered
 from cdesk.errors import UsageError
 
 
-class ContextAnswer(msgspec.Struct, frozen=True):
-    """project: null for all projects together · built_at, data_as_of: Unix seconds, UTC · text: as Claude gets it"""
+class ContextHead(msgspec.Struct, frozen=True):
+    """project: null for all projects together · built_at, data_as_of: Unix seconds, UTC"""
 
     customer: str
     project: str | None
@@ -24,6 +24,11 @@ class ContextAnswer(msgspec.Struct, frozen=True):
     data_as_of: float | None
     age_seconds: float
     is_stale: bool
+
+
+class ContextAnswer(ContextHead, frozen=True):
+    """text: as Claude gets it"""
+
     statements: tuple[Statement, ...]
     text: str
 
@@ -34,7 +39,7 @@ def key(producer: Producer, customer: str | None, project: str | None, kind: str
     found = next((each for each in KINDS if each == (kind or KINDS[0])), None)
     if found is None:
         raise UsageError(f"there is no kind {kind!r} of context.", f"Kinds: {', '.join(KINDS)}.")
-    return ContextKey(who, project or None, found)
+    return producer.told.named(ContextKey(who, project or None, found))
 
 
 def of_cache(producer: Producer, wanted: ContextKey) -> ContextAnswer | None:

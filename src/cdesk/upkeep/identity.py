@@ -70,11 +70,14 @@ def nobody_listens(done: int, total: int) -> None:
 
 
 class IdentityDesk:
-    """One operation at a time."""
+    """One operation at a time. on_settled: called when rows are shown otherwise than before"""
 
-    def __init__(self, identities: Identities, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, identities: Identities, *, clock: Clock = SYSTEM_CLOCK, on_settled: Callable[[], None] = lambda: None
+    ) -> None:
         self._identities = identities
         self._clock = clock
+        self._on_settled = on_settled
         self._operating = threading.Lock()
 
     @property
@@ -149,6 +152,7 @@ class IdentityDesk:
         self._identities.rewrite(tell)
         for operation in unsettled:
             self._identities.record(msgspec.structs.replace(operation, is_settled=True))
+        self._on_settled()
 
     def _said(self, claim: Claim) -> IdentityOperation | None:
         return said_already(claim, self._standing())

@@ -57,6 +57,15 @@ def standing_hooks(home: Path) -> dict[str, Handler]:
         return {}
 
 
+def standing_server(home: Path) -> dict[str, Any] | None:
+    """That of the plugin's folder; None when there is none."""
+    try:
+        written = json.loads((home / PLUGIN_FOLDER / PLUGIN / ".mcp.json").read_text("utf-8"))
+        return dict(written["mcpServers"][PLUGIN])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def forget(home: Path, claude_dir: Path, configuration: Path) -> list[Path]:
     """Removes the folder and what Claude Code noted of it by itself, below its folder and in its configuration; gives back
     the files of Claude Code that were changed."""

@@ -93,7 +93,7 @@ class ServiceDesk:
 
 class McpRoute:
     """The one route. `desk` may be given by who tests it; a server that offers more than ours says so in `hear`, `check`
-    and `serve` (tests/mcp/conformance)."""
+    and `serve` (conformance)."""
 
     def __init__(
         self, app: App, answers: Answers, is_stopping: Callable[[], bool] = lambda: False, desk: Any = None

@@ -44,8 +44,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 def create(
-    app: App, token: str, port: int, backfill: Progress, is_stopping: Callable[[], bool] = lambda: False
-) -> Guarded:
+    app: App, token: str, port: int, backfill: Progress, is_stopping: Callable[[], bool] = lambda: False,
+    mcp: type[McpRoute] = McpRoute,
+) -> Guarded:  # fmt: skip
     """The ASGI application. `backfill` is shown in the status while it is under way; streams end when `is_stopping`."""
     routes = Routes(app, port, backfill)
     answers = Answers(app)
@@ -67,7 +68,7 @@ def create(
         *metrics.routes(app, port),
         *tasks.routes(app),
         *answers.routes,
-        *McpRoute(app, answers, is_stopping).routes,
+        *mcp(app, answers, is_stopping).routes,
         *openapi.routes(port),
         *page.routes,
     ], exception_handlers={QueueError: hooks.Refused(app, _failed), CdeskError: _failed, HTTPException: _not_served, Exception: _broken})  # fmt: skip

@@ -16,12 +16,13 @@ from starlette.routing import Route
 from cdesk.app import App
 from cdesk.capture.answer import CHARACTERS_MAX, Amount
 from cdesk.context.cache import Place
-from cdesk.context.model import KINDS, Context, ContextKey, Kind
+from cdesk.context.model import KINDS, Context, ContextKey, Statement
 from cdesk.context.text import rendered
 from cdesk.query.explain import Explanation, explain
 from cdesk.query.insights import FOUND_MAX, Explained, Insight
 from cdesk.query.told import Telling, Tellings
 from cdesk.surface import context
+from cdesk.surface.context import ContextHead
 from cdesk.surface.http import insights
 
 PATH = "/v1/page/context"
@@ -30,28 +31,15 @@ PLACES_MAX = 100
 SILENCED_MAX = 50
 
 
-class ScoredLine(msgspec.Struct, frozen=True):
+class ScoredLine(Statement, frozen=True):
     """A statement. is_told: it has room in what a hook tells when a session begins; the rest Claude gets when it asks"""
 
-    text: str
-    section: str
-    sources: tuple[str, ...]
-    why: str
-    score: float
     is_told: bool
 
 
-class ContextShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A context, line by line, the best first. project: null for all together · built_at, data_as_of: Unix seconds, UTC"""
+class ContextShown(ContextHead, frozen=True):
+    """A context, line by line, the best first."""
 
-    customer: str
-    project: str | None
-    kind: Kind
-    version: str
-    built_at: float
-    data_as_of: float | None
-    age_seconds: float
-    is_stale: bool
     lines: list[ScoredLine]
 
 
@@ -90,14 +78,11 @@ class ToldDesk:
         key = context.key(app, None, project, kind)
         found = context.of_app(app, key)
         known = Context(key, found.statements, found.built_at, found.data_as_of, found.version)
+        head = {name: getattr(found, name) for name in ContextHead.__struct_fields__}
         hook = app.settings.context.hook
         return ToldPage(
             places=app.told.places(key.customer, PLACES_MAX), hook=hook, characters=CHARACTERS_MAX[hook],
-            context=ContextShown(
-                customer=found.customer, project=found.project, kind=found.kind, version=found.version,
-                built_at=found.built_at, data_as_of=found.data_as_of, age_seconds=found.age_seconds,
-                is_stale=found.is_stale, lines=self._lines(known, CHARACTERS_MAX[hook]),
-            ),
+            context=ContextShown(**head, lines=self._lines(known, CHARACTERS_MAX[hook])),
             told=self._tellings.latest(key.customer, key.project_path), silenced=self._silenced(key),
         )  # fmt: skip
 
@@ -111,10 +96,7 @@ class ToldDesk:
         """Hooks tell the default kind."""
         is_told = known.key.kind == KINDS[0]
         text = rendered(known, self._app.clock.now_ns() / 1e9, characters) if is_told and characters else ""
-        return [
-            ScoredLine(one.text, one.section, one.sources, one.why, one.score, one.text in text)
-            for one in known.statements
-        ]
+        return [ScoredLine(**msgspec.structs.asdict(one), is_told=one.text in text) for one in known.statements]
 
     def _silenced(self, key: ContextKey) -> list[Insight]:
         found = self._app.insights.find(customer=key.customer, state="silenced", count=FOUND_MAX)

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import duckdb
 import msgspec
 
+from cdesk.activity.model import Columns, Person
 from cdesk.activity.resolution import REMOVED, Claim, Count, IdentityOperation, Rules
 from cdesk.clock import Clock
 from cdesk.warehouse.duckdb.trouble import Healing, translated
@@ -149,6 +150,13 @@ class Identities:
         for low, high in pairwise([*sorted({start for start, _ in found}), _END_US + 1]):
             done += self._rewrite(low, high - 1)
             tell(done, found[0][1])
+
+    def shown(self, who: Person) -> str | None:
+        """As whom a person's facts of now are shown; None when they are nobody's."""
+        return self.rules.shown(Columns(
+            activity_id="", ts=self._clock.now(), activity="", customer=who.customer,
+            anonymous_customer_id=who.anonymous_customer_id, source="cdesk",
+        ))  # fmt: skip
 
     def customers(self) -> set[str]:
         """All names that facts were told with, or are shown under."""

@@ -9,8 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
-from tests.mcp.conformance.asked import Asked, Result, Tool, text
-
+from cdesk.surface.http.conformance.asked import Asked, Result, Tool, text
 from cdesk.surface.mcp import protocol
 from cdesk.surface.mcp.protocol import Refused
 

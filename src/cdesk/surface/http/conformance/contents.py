@@ -9,8 +9,7 @@ import zlib
 from base64 import b64encode
 from typing import Any
 
-from tests.mcp.conformance.asked import Asked, Result, Tool, text
-
+from cdesk.surface.http.conformance.asked import Asked, Result, Tool, text
 from cdesk.surface.mcp import protocol
 from cdesk.surface.mcp.protocol import Refused
 

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from tests.mcp.conformance.asked import Asked, Result, Tool, text
-from tests.mcp.conformance.questions import form, name_form, required, responses
-
+from cdesk.surface.http.conformance.asked import Asked, Result, Tool, text
+from cdesk.surface.http.conformance.questions import form, name_form, required, responses
 from cdesk.surface.mcp import protocol
 from cdesk.surface.mcp.protocol import Refused
 

@@ -1,4 +1,4 @@
-"""cdesk's own `/mcp` with what the conformance suite asks for beside its tools: fixtures, behind the service's own door.
+"""cdesk's own `/mcp` with what the conformance suite asks for beside our tools: fixtures (`cdesk up --conformance-fixtures`).
 
 Everything about a message that is not a fixture's content is the product's code: reading, revisions, headers, statuses,
 envelopes, errors, Host and Origin. What cdesk itself does not offer is here: resources, prompts, completion, progress, logs,
@@ -8,34 +8,24 @@ questions to the client, tasks, headers for arguments, news of changed lists, se
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
-from tests.mcp.conformance import contents, questions
-from tests.mcp.conformance.asked import Asked, Result, Tool
-from tests.mcp.conformance.jobs import EXTENSION, Jobs
-from tests.mcp.conformance.sessions import Sessions
 
 from cdesk.app import App
-from cdesk.config import Home, PersonSettings, Settings
 from cdesk.surface.http.answers import Answers
+from cdesk.surface.http.conformance import contents, questions
+from cdesk.surface.http.conformance.asked import Asked, Result, Tool
+from cdesk.surface.http.conformance.jobs import EXTENSION, Jobs
+from cdesk.surface.http.conformance.sessions import Sessions
 from cdesk.surface.http.mcp import PATH, McpRoute, decoded, event, header, mismatch, streamed
-from cdesk.surface.http.service import Guarded
 from cdesk.surface.mcp import protocol
 from cdesk.surface.mcp.protocol import LISTEN, SUBSCRIPTION_KEY, Refused, Request
 
-TOKEN = "the suite knows no token"
 CACHED: Result = {"ttlMs": 60_000, "cacheScope": "public"}
 LEGACY_CAPABILITIES: Result = {
     "completions": {}, "logging": {}, "prompts": {}, "resources": {"subscribe": True}, "tools": {},
@@ -53,8 +43,8 @@ Method = Callable[[Asked], Awaitable[Result]]
 
 
 class ConformanceRoute(McpRoute):
-    def __init__(self, app: App, answers: Answers) -> None:
-        super().__init__(app, answers)
+    def __init__(self, app: App, answers: Answers, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(app, answers, is_stopping)
         jobs = Jobs()
         changing = (Tool(name, "Makes news.", self._changed) for name in NEWS)
         self._tools = {tool.name: tool for tool in (*contents.TOOLS, *questions.TOOLS, *jobs.tools, *changing)}
@@ -269,33 +259,3 @@ def _check_named(name: str, headers: Mapping[str, str], value: Any) -> None:
 
 def _message(**parts: Any) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", **parts})
-
-
-class _LetIn:
-    """The suite sends no token, so the door is told it; who comes from elsewhere is kept out all the same."""
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self._inner = inner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = (b"authorization", f"Bearer {TOKEN}".encode())
-        await self._inner({**scope, "headers": [*scope["headers"], token]}, receive, send)
-
-
-@contextlib.contextmanager
-def serving(folder: Path, port: int = 0) -> Iterator[str]:
-    """The address of a server over a home of its own."""
-    settings = Settings(person=PersonSettings(customer="ada@example.org"))
-    app = App(Home(folder), settings, {"HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / "claude")})
-    route = ConformanceRoute(app, Answers(app))
-    asgi = _LetIn(Guarded(Starlette(routes=route.routes), TOKEN))
-    listener = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(asgi, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-    finally:
-        server.should_exit = True
-        thread.join()
-        app.close()
