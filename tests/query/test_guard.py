@@ -320,8 +320,8 @@ def _all_rows(warehouse: DuckDBWarehouse) -> list[Any]:
 BEFORE_PAYLOAD = (
     ("", 1),
     ("SELECT ", 7),
-    ("SELECT * FROM V_ERRORS WHERE error_type = '", 1),
-    ("SELECT * FROM V_ERRORS WHERE 1 = ", 3),
+    ("SELECT * FROM CLAUDE_STREAM_V2 WHERE activity = '", 1),
+    ("SELECT * FROM CLAUDE_STREAM_V2 WHERE 1 = ", 3),
 )
 """With every how-manieth payload."""
 
