@@ -37,6 +37,7 @@ from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
 from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
+from cdesk.query.adhoc import Adhoc
 from cdesk.query.ask import Asker, Ran, Sampled
 from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
@@ -235,6 +236,7 @@ class App(Producer):
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
+        self.adhoc = Adhoc(self.warehouse, self.query_id)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)

@@ -156,8 +156,8 @@ class Routes:
     async def sql(self, request: Request) -> Response:
         asked = _read(await _body(request), SqlRequest)
         answer = await run_in_threadpool(
-            self._app.warehouse.ask, asked.sql, query_id=self._app.query_id(),
-            rows_max=max(1, min(asked.rows_max, sys.maxsize)), seconds_max=QUERY_SECONDS_MAX,
+            self._app.adhoc.ask, asked.sql, rows_max=max(1, min(asked.rows_max, sys.maxsize)),
+            seconds_max=QUERY_SECONDS_MAX,
         )  # fmt: skip
         return _json(answer_json(answer))
 
