@@ -47,7 +47,7 @@ bench-queue: $(VENV)/.installed-dev
 
 chaos: $(VENV)/.installed-dev
 	CDESK_KILLS=200 CDESK_SERVICE_KILLS=20 CDESK_STARTS_AT_ONCE=10 CDESK_INJECTION_REACH=6 CDESK_FULL_DISKS=3 \
-	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 $(BIN)/python -m pytest tests/chaos -s -rs
+	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 CDESK_EXAMPLES=10 $(BIN)/python -m pytest tests/chaos tests/refresh tests/query/test_rows.py -s -rs
 
 # A wheel, installed alone into a fresh environment, must run.
 wheel: $(VENV)/.installed-dev

@@ -37,7 +37,8 @@ from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
 from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
-from cdesk.query.ask import Asker, Ran
+from cdesk.query.adhoc import Adhoc
+from cdesk.query.ask import Asker, Ran, Sampled
 from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
 from cdesk.query.explain import Explanation, explain, with_cell
@@ -235,6 +236,7 @@ class App(Producer):
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
+        self.adhoc = Adhoc(self.warehouse, self.query_id)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)
@@ -306,6 +308,11 @@ class App(Producer):
         return Artifacts(folder, self.warehouse, self.seal, cell, days=wanted.days, remote=bucket, clock=self.clock)
 
     @cached_property
+    def person(self) -> Person:
+        """Whose home this is."""
+        return person(self.settings.person, self.home.path)
+
+    @cached_property
     def seal(self) -> Seal:
         """What this home's cursors and download links are known by."""
         from cdesk.artifact.seal import Seal
@@ -344,14 +351,9 @@ class App(Producer):
         """Answers questions, each once."""
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_whole,
-            tell=self._tell_asked, clock=self.clock,
+            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_answer,
+            redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
-
-    @cached_property
-    def person(self) -> Person:
-        """Whose home this is."""
-        return person(self.settings.person, self.home.path)
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
         """What stands behind a citation; with a row, also behind that cell. Raises UsageError and QueryRefused."""
@@ -363,11 +365,6 @@ class App(Producer):
             raise UsageError(f"{citation[:60]} is no answer with cells that is still kept.", "Ask the question again.")
         template = self.questions.template(recorded.question)
         return with_cell(found, behind(self.warehouse, template, recorded, row, column, self.query_id()))
-
-    def _keep_whole(self, template: Template, answer: Answer, query_id: str) -> str:
-        from cdesk.query.keep import whole
-
-        return whole(self.artifacts, template, answer, self.person).artifact_id
 
     def keep_answer(self, query_id: str) -> Artifact:
         """A recorded answer as an artifact, the same one whenever it is asked for. Raises UsageError, ArtifactError."""
@@ -577,6 +574,11 @@ class App(Producer):
         except QueueError as error:
             observe.event("warning", "asking_untold", query_id=ran.query_id, error=str(error))
 
+    def _keep_answer(self, template: Template, answer: Answer, sample: Sampled | None) -> str:
+        from cdesk.query.keep import whole
+
+        return whole(self.artifacts, template, answer, sample, self.person).artifact_id
+
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
         try:
@@ -598,11 +600,12 @@ class App(Producer):
         """Who this machine's person is shown as now; the contexts they had are wanted under that name."""
         who, names = person(self.settings.person, self.home.path), Names(self.home.context.parent)
         shown = self.warehouse.identities.shown(who) or who.customer
-        if shown == names.shown(who.customer):
+        found = {who.customer: shown} if shown != who.customer else {}
+        if found == names.known():
             return
         places = self.told.places(who.customer, PLACES_MAX)
         try:
-            names.keep({who.customer: shown} if shown != who.customer else {})
+            names.keep(found)
         except OSError as error:
             observe.event("warning", "name_untold", error=str(error))
         for place in places:

@@ -84,13 +84,14 @@ class QueryRefused(WarehouseError):
 
 
 class OverCap(QueryRefused):
-    """bytes, rows: what it was expected to read · cap: bytes it may"""
+    """bytes, rows: what it was expected to read · cap: bytes it may · can_sample: a sample can be asked for instead"""
 
-    def __init__(self, what: str, *, bytes: int, rows: int, cap: int) -> None:
+    def __init__(self, what: str, *, bytes: int, rows: int, cap: int, can_sample: bool) -> None:
         super().__init__(
-            f"{what} would read about {bytes:,} bytes, its cap is {cap:,}.", "Ask for fewer days, or for a sample."
+            f"{what} would read about {bytes:,} bytes, its cap is {cap:,}.",
+            "Ask for fewer days, or for a sample." if can_sample else "Ask for fewer days.",
         )
-        self.bytes, self.rows, self.cap = bytes, rows, cap
+        self.bytes, self.rows, self.cap, self.can_sample = bytes, rows, cap, can_sample
 
 
 class TooManyTickets(CdeskError):

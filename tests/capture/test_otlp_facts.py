@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests import blank
 from tests.generated import without_nulls
 from tests.shared_data import shared_data
 
@@ -60,7 +61,7 @@ def transcripts(scenario: str) -> list[Activity]:
 
 
 def merged(folder: Path, batches: list[list[Activity]]) -> Rows:
-    warehouse = DuckDBWarehouse(folder)
+    warehouse = DuckDBWarehouse(blank.put(folder))
     try:
         for batch in batches:
             warehouse.merge(batch)
@@ -157,7 +158,7 @@ def test_each_source_adds_what_the_other_lacks(scenario: str, tmp_path: Path) ->
 def test_telemetry_alone_counts_in_usage(scenario: str, tmp_path: Path) -> None:
     """Where no transcript is read, usage is what Claude Code reported itself, to the last token."""
     otel = telemetry(scenario)
-    warehouse = DuckDBWarehouse(tmp_path / "w")
+    warehouse = DuckDBWarehouse(blank.put(tmp_path / "w"))
     try:
         warehouse.merge(otel)
         totals = Usages(warehouse, PRICES).report("daily").totals

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import blank
 from tests.journeys.cdesk import Cdesk
 
 from cdesk.surface.context import project_of
@@ -17,6 +18,7 @@ from cdesk.surface.context import project_of
 @pytest.fixture
 def cdesk(tmp_path: Path) -> Cdesk:
     (tmp_path / "claude" / "projects").mkdir(parents=True)
+    blank.put(tmp_path / "home" / "warehouse")
     return Cdesk(tmp_path / "home", tmp_path / "claude")
 
 

@@ -147,7 +147,7 @@ def definitions(draw: st.DrawFn) -> Definition:
     return checked(Definition(Primary("v", occurrence, filters, tuple(columns)), appended))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(streams(), definitions(), st.sampled_from(BOUNDS))
 def test_random_datasets_equal_brute_force(stream: list[Row], definition: Definition, bounds: Any) -> None:
     """Whatever is appended, with filters and join conditions on both sides."""

@@ -5,15 +5,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import blank
 from tests.journeys.cdesk import Cdesk
 from tests.shared_data import shared_data
 
 
 @pytest.fixture
 def cdesk(tmp_path: Path) -> Iterator[Cdesk]:
-    """A home of one's own, and an empty Claude Code folder."""
-    (tmp_path / "claude" / "projects").mkdir(parents=True)
-    found = Cdesk(tmp_path / "home", tmp_path / "claude")
+    """A home of one's own, with a warehouse that is ready, and an empty Claude Code folder."""
+    blank.put(tmp_path / "home" / "warehouse")
+    yield from _installed(tmp_path)
+
+
+@pytest.fixture
+def new_cdesk(tmp_path: Path) -> Iterator[Cdesk]:
+    """As after the installation: there is no home."""
+    yield from _installed(tmp_path)
+
+
+def _installed(folder: Path) -> Iterator[Cdesk]:
+    (folder / "claude" / "projects").mkdir(parents=True)
+    found = Cdesk(folder / "home", folder / "claude")
     yield found
     found.down()
 

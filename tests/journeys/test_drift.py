@@ -34,7 +34,6 @@ def _calls(cdesk: Cdesk) -> list[list[Any]]:
 @pytest.mark.parametrize("is_served", [False, True], ids=["alone", "with the service"])
 def test_drift_is_seen_accepted_and_released(cdesk: Cdesk, is_served: bool) -> None:
     """Rows that waited come in when somebody says so, once, and status and doctor say what waits."""
-    cdesk.home.mkdir()
     (cdesk.home / "config.toml").write_text(STRICT)
     assert "nothing to do" in cdesk.text("drift", "list")
     if is_served:
@@ -72,7 +71,6 @@ def test_a_wrong_word_is_one_line_with_a_remedy(cdesk: Cdesk) -> None:
 
 
 def test_a_wrong_policy_is_one_line_that_names_the_file(cdesk: Cdesk) -> None:
-    cdesk.home.mkdir()
     (cdesk.home / "config.toml").write_text('[drift]\nllm = "loose"\n')
     done = cdesk.run("drift")
     assert done.returncode == 2 and b"config.toml" in done.stderr and done.stderr.count(b"\n") == 1

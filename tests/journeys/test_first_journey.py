@@ -41,11 +41,11 @@ def test_import_of_another_folder(cdesk: Cdesk) -> None:
     assert wrong.stderr.decode().count("\n") == 1 and "is not a folder" in wrong.stderr.decode()
 
 
-def test_no_history_is_said_with_what_to_do(cdesk: Cdesk) -> None:
+def test_no_history_is_said_with_what_to_do(new_cdesk: Cdesk) -> None:
     """An empty machine gets a sentence, not an empty table."""
-    assert "No transcripts found" in cdesk.text("import")
-    assert "cdesk import" in cdesk.text("usage", "daily")
-    told = cdesk.text("up", "--detach", "--port", "0")
+    assert "No transcripts found" in new_cdesk.text("import")
+    assert "cdesk import" in new_cdesk.text("usage", "daily")
+    told = new_cdesk.text("up", "--detach", "--port", "0")
     assert "No Claude Code history was found" in told and "cdesk up --sample" in told
 
 
@@ -112,33 +112,33 @@ def test_emit_is_durable_and_exact(cdesk: Cdesk) -> None:
     assert rows == [["deployed", "ada", "release-7", "s1", 1.5, "https://x", {"to": "prod"}, "2026-11-23T09:00:00Z"]]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "DELETE FROM CLAUDE_STREAM_V2",
-        "SELECT 1; DROP TABLE CLAUDE_STREAM_V2",
-        "COPY CLAUDE_STREAM_V2 TO '/tmp/stolen.csv'",
-        "SELECT * FROM read_text('/etc/passwd')",
-        "SELECT * FROM '/etc/passwd'",
-        "SELECT * FROM glob('/etc/*')",
-        "ATTACH '/tmp/x.duckdb'",
-        "PRAGMA database_list",
-        "SET threads = 1",
-        "EXPLAIN ANALYZE DELETE FROM CLAUDE_STREAM_V2",
-        "INSTALL httpfs",
-        "CREATE TABLE t (a INT)",
-        "SELECT getenv('HOME')",
-        "CALL pragma_version()",
-        "",
-        "selec 1",
-    ],
+REFUSED = (
+    "DELETE FROM CLAUDE_STREAM_V2",
+    "SELECT 1; DROP TABLE CLAUDE_STREAM_V2",
+    "COPY CLAUDE_STREAM_V2 TO '/tmp/stolen.csv'",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM glob('/etc/*')",
+    "ATTACH '/tmp/x.duckdb'",
+    "PRAGMA database_list",
+    "SET threads = 1",
+    "EXPLAIN ANALYZE DELETE FROM CLAUDE_STREAM_V2",
+    "INSTALL httpfs",
+    "CREATE TABLE t (a INT)",
+    "SELECT getenv('HOME')",
+    "CALL pragma_version()",
+    "",
+    "selec 1",
 )
-def test_sql_refuses_everything_but_reading(with_history: Cdesk, query: str) -> None:
+
+
+def test_sql_refuses_everything_but_reading(with_history: Cdesk) -> None:
     """Writing, files and settings are refused in one line, with exit code 1 or 2, and change nothing."""
     with_history.json("import")
-    done = with_history.run("sql", query, "--json")
-    assert done.returncode in (1, 2), done.stdout
-    assert done.stdout == b"" and done.stderr.decode().count("\n") == 1
+    for query in REFUSED:
+        done = with_history.run("sql", query, "--json")
+        assert done.returncode in (1, 2), (query, done.stdout)
+        assert done.stdout == b"" and done.stderr.decode().count("\n") == 1, query
     assert with_history.rows("SELECT count(*) > 40 FROM CLAUDE_STREAM_V2") == [[True]]
 
 
@@ -215,8 +215,9 @@ def test_doctor_finds_and_says_what_to_do(with_history: Cdesk) -> None:
     assert with_history.run("doctor").returncode == 0
 
 
-def test_sample_data_has_a_home_of_its_own(cdesk: Cdesk) -> None:
+def test_sample_data_has_a_home_of_its_own(new_cdesk: Cdesk) -> None:
     """`up --sample` never touches the real home, and says what it is."""
+    cdesk = new_cdesk
     try:
         told = cdesk.text("up", "--sample", "--detach")
         assert f":{DEFAULT_PORT}" not in told

@@ -48,7 +48,6 @@ WAYS = {"plain": (), "plugin": ("--plugin",)}
 @pytest.fixture
 def known(cdesk: Cdesk, tmp_path: Path) -> Cdesk:
     """A service that knows of a failure in the project the lab will play in."""
-    cdesk.home.mkdir(mode=0o700)
     (cdesk.home / "config.toml").write_text('[person]\ncustomer = "ada@example.org"\n')
     cdesk.up()
     failure = {"tool_name": "Bash", "tool_use_id": "t", "success": False, "error": FIRST}
@@ -136,9 +135,18 @@ def test_a_session_taken_up_again_is_not_told_twice(known: Cdesk, tmp_path: Path
     assert session.exit_statuses == [0, 0] and set(heard(session, FIRST)) == {1}
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A session without us, played once for all states that it is compared with."""
+    folder = tmp_path_factory.mktemp("alone")
+    return Session(folder / "lab", scenario(folder, ["true"], run(2)), {})
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("state", ["killed", "hung", "absent"])
-def test_without_an_answer_claude_is_told_what_was_kept(known: Cdesk, tmp_path: Path, way: str, state: str) -> None:
+def test_without_an_answer_claude_is_told_what_was_kept(
+    known: Cdesk, tmp_path: Path, alone: Session, way: str, state: str
+) -> None:
     """With its age; exit code, output and standard error are those of a session without us. The record comes later."""
     pid = known.json("status")["pid"]
     settings = connected(known, *WAYS[way])
@@ -146,7 +154,6 @@ def test_without_an_answer_claude_is_told_what_was_kept(known: Cdesk, tmp_path: 
     before = Session(tmp_path / "lab", plain, settings)  # leaves the plain file
     (tmp_path / "lab").rename(tmp_path / "earlier")
     assert set(heard(before, FIRST)) == {1}
-    alone = Session(tmp_path / "alone", plain, {})
     if state == "absent":
         known.down()
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,13 +49,20 @@ def test_every_tool_call_is_one_row_of_hook_and_transcript(cdesk: Cdesk, tmp_pat
     assert failures == [[0]]
 
 
+@pytest.fixture(scope="module")
+def played_alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Session]:
+    """A scenario without hooks, played once for all states that it is compared with."""
+    return cache(lambda scenario: Session(tmp_path_factory.mktemp("alone") / "lab", scenario, {}))
+
+
 @pytest.mark.parametrize("scenario", ["tools", "subagents"])
 @pytest.mark.parametrize("state", ["absent", "killed half-way", "hung", "running"])
 def test_claude_code_does_the_same_whatever_state_we_are_in(
-    cdesk: Cdesk, tmp_path: Path, scenario: str, state: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+    cdesk: Cdesk, tmp_path: Path, played_alone: Callable[[str], Session], scenario: str, state: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """Exit code and what is said are those of a session without hooks; and nothing is told twice afterwards."""
-    alone = Session(tmp_path / "alone", scenario, {})
+    alone = played_alone(scenario)
     pid = cdesk.up()["pid"]
     settings = connected(cdesk)
     if state == "absent":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import blank
 from tests.journeys.cdesk import Cdesk
 from tests.lab.claude import BINARY, LAB, NEEDED, settled
 from tests.mcp.process import queued
@@ -44,6 +45,7 @@ ERRS_ALWAYS = {"explain", "get_artifact", "get_ticket"}
 @pytest.fixture
 def cdesk(tmp_path: Path) -> Iterator[Cdesk]:
     (tmp_path / "claude" / "projects").mkdir(parents=True)
+    blank.put(tmp_path / "cdesk" / "warehouse")
     found = Cdesk(tmp_path / "cdesk", tmp_path / "claude")
     yield found
     found.run("down")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests import blank
 from tests.journeys.cdesk import Cdesk
 from tests.mcp import suite
 
@@ -20,6 +21,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address that `cdesk up --conformance-fixtures` says."""
     folder = tmp_path_factory.mktemp("conformance")
     (folder / "claude").mkdir()
+    blank.put(folder / "home" / "warehouse")
     cdesk = Cdesk(folder / "home", folder / "claude")
     said = cdesk.text("up", "--detach", "--port", "0", "--conformance-fixtures")
     found = re.search(r"http://127\.0\.0\.1:\d+/mcp/\w+", said)

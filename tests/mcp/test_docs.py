@@ -1,11 +1,10 @@
-"""docs/mcp.md names every tool, argument, question and feature there is, and none that is not."""
+"""docs/mcp.md names every tool, argument and feature there is, and none that is not."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from cdesk.query.template import load
 from cdesk.surface.mcp.protocol import LEGACY, MODERN
 from cdesk.surface.mcp.tools import described
 
@@ -27,10 +26,6 @@ def test_every_tool_is_documented_with_its_arguments() -> None:
         assert names == set(tool["inputSchema"].get("properties", {})) - {"max_tokens", "cursor"}, tool["name"]
         given = set(re.findall(r"`(\w+)`", rows[tool["name"]].split("|")[1]))
         assert given <= set(tool["outputSchema"]["properties"])
-
-
-def test_every_question_is_documented() -> None:
-    assert list(_rows("Questions")) == [question.name for question in load() if "agent" in question.roles]
 
 
 def test_revisions_are_those_we_speak() -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from cdesk.activity.model import JSON, Activity, Features
 from cdesk.app import App
 from cdesk.clock import Clock
 from cdesk.errors import QueryRefused, UsageError
-from cdesk.query.ask import Answered, Asker, AskRequest, Estimated, Estimator, Ran
+from cdesk.query.ask import Answered, Asker, AskRequest, Estimated, Estimator, Ran, Sampled, Sampler
 from cdesk.query.behind import behind
 from cdesk.query.explain import explain
 from cdesk.query.provenance import DataVersions, canonical, question_key
@@ -68,10 +69,10 @@ class Desk:
         self.questions = Questions(self.warehouse, self.templates, clock=self._clock)
         self.asker = self.asking()
 
-    def asking(self, estimator: Estimator | None = None) -> Asker:
+    def asking(self, estimator: Estimator | None = None, sampler: Sampler | None = None) -> Asker:
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: "ada@example.org", estimator=estimator,
+            self.warehouse, self.questions, versions, lambda: "ada@example.org", estimator=estimator, sampler=sampler,
             tell=self.told.append, clock=self._clock,
         )  # fmt: skip
 
@@ -178,6 +179,18 @@ def test_recorded_answers_survive_a_restart(desk: Desk) -> None:
     assert fresh.is_recorded and fresh.link == first.link
 
 
+def test_who_looks_up_an_old_link_does_not_bring_it_back(desk: Desk) -> None:
+    """The latest answer is that of the question, also when an older one was read since."""
+    first = desk.ask()
+    desk.put("Bash", True, NOW)
+    desk.now += timedelta(minutes=1)
+    latest = desk.ask(fresh=True)
+    desk.restart()
+    assert desk.asker.recorded(first.query_id) is not None
+    desk.put("Bash", True, NOW - timedelta(minutes=1))
+    assert desk.ask().link == latest.link
+
+
 def test_nested_parameters_matter(desk: Desk) -> None:
     """Every member of a list, and their order; the order of names does not."""
     desk.own()
@@ -260,6 +273,17 @@ def test_the_log_knows_who_asked_what(desk: Desk) -> None:
     assert tag.rows == [(f"cdesk:{found.query_id}",)]
 
 
+def test_secrets_are_asked_with_and_not_recorded(sampled: App) -> None:
+    """Neither in the log, nor with the answer, nor in the activity."""
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8"
+    found = sampled.asker.ask("activity_counts", AskRequest(parameters={"customer": secret}))
+    sampled.uploader.drain()
+    assert found.rows == [] and "[redacted:" in str(found.parameters)
+    for table in ("QUERY_HISTORY", "QUESTION_ANSWERS", "VW_SQL_EVENTS"):
+        kept = sampled.warehouse.query(f"SELECT * FROM {table} WHERE query_id = $1", [found.query_id]).rows
+        assert kept and secret not in repr(kept)
+
+
 def test_to_ask_is_told_and_is_no_news(sampled: App) -> None:
     """That cdesk was asked is an activity, which leads to the run; the same question has the same answer after it."""
     first = sampled.asker.ask("slowest_tools", AskRequest(fresh=True))
@@ -269,6 +293,40 @@ def test_to_ask_is_told_and_is_no_news(sampled: App) -> None:
     )
     assert told.rows == [("owner", True, "success", True)]
     assert sampled.asker.ask("slowest_tools", AskRequest(fresh=True)).link == first.link
+
+
+LONG = """-- question: long
+-- title: Many rows
+-- description: A row for each pair of activities.
+-- version: 1
+-- column: first text: an activity
+-- column: ms integer in ms: a figure
+-- roles: owner
+-- access: figures
+-- cap: 1 GB
+-- cache: 1 h
+-- chart: bars first ms
+-- reads: stream
+
+SELECT a.activity_id AS first, 7 AS ms
+FROM CLAUDE_STREAM_V2 AS a CROSS JOIN (SELECT 1 FROM CLAUDE_STREAM_V2 QUALIFY ROW_NUMBER() OVER (ORDER BY ts) <= 2) AS b
+QUALIFY ROW_NUMBER() OVER (ORDER BY a.activity_id) <= 1500
+"""
+
+
+def test_a_long_answer_is_kept_whole(sampled: App) -> None:
+    """As an artifact of the same query, with units and chart; what comes with the answer are its first rows."""
+    sampled.home.templates.mkdir(exist_ok=True)
+    (sampled.home.templates / "long.sql").write_text(LONG)
+    try:
+        found = sampled.asker.ask("long")
+    finally:
+        (sampled.home.templates / "long.sql").unlink()
+    assert (found.row_count, len(found.rows)) == (1_500, 1_000) and found.artifact_id is not None
+    kept = sampled.artifacts.get(found.artifact_id)
+    assert (kept.row_count, kept.query_id, kept.title) == (1_500, found.query_id, "Many rows")
+    assert [column.unit for column in kept.columns] == [None, "ms"] and kept.chart is not None
+    assert sampled.explain(found.link).said["artifact_id"] == found.artifact_id
 
 
 def test_answers_can_be_traced_in_the_product_metrics(sampled: App) -> None:
@@ -408,18 +466,47 @@ def test_what_is_out_of_bounds_is_told(shared: Desk, name: str, parameters: dict
     assert shared.runs() == 0
 
 
+class Sees:
+    """An estimator that says what it is told to."""
+
+    bytes = 0
+
+    def estimate(self, sql: str, parameters: Any) -> Estimated:
+        return Estimated(bytes=self.bytes, rows=5)
+
+
 def test_over_its_cap_it_is_refused_with_the_estimate(desk: Desk) -> None:
-    """Nothing runs; under it the estimate comes with the answer."""
-
-    class Sees:
-        def estimate(self, sql: str, parameters: Any) -> Any:
-            return Estimated(bytes=size, rows=5)
-
-    asker = desk.asking(Sees())
-    size = 2 * 1024**3
+    """Nothing runs; under it the estimate comes with the answer, and stands in the log."""
+    sees = Sees()
+    asker = desk.asking(sees)
+    sees.bytes = 2 * 1024**3
     with pytest.raises(QueryRefused, match="2,147,483,648 bytes"):
         asker.ask("tool_usage")
     assert desk.runs() == 0
-    size = 1_000
+    sees.bytes = 1_000
     assert asker.ask("tool_usage").estimate == Estimated(1_000, 5)
     assert desk.warehouse.query("SELECT bytes_scanned FROM QUERY_HISTORY").rows == [(1_000,)]
+
+
+def test_over_its_cap_a_sample_is_another_answer(desk: Desk) -> None:
+    """With its watermark and an id of its own; who wants the whole is never given the sample that was recorded."""
+    sees, asked = Sees(), list[tuple[Any, ...]]()
+
+    def part(*given: Any) -> Any:
+        asked.append(given)
+        return SimpleNamespace(
+            sql=f"SELECT *, 1 AS calls_error FROM ({given[0]})", rate=0.5, seed=1, watermark="SAMPLE: half"
+        )
+
+    asker = desk.asking(sees, part)
+    sees.bytes = 2 * 1024**3
+    first, again = (asker.ask("tool_usage", AskRequest(over_cap="sample")) for _ in range(2))
+    assert first.sample == again.sample == Sampled(0.5, 1, "SAMPLE: half") and again.is_recorded
+    assert first.columns[-1].name == "calls_error" and len(first.rows[0]) == len(first.columns)
+    assert explain(desk.warehouse, first.link).said["sample"] == {"rate": 0.5, "seed": 1, "watermark": "SAMPLE: half"}
+    assert asked[0][1:] == (Estimated(2 * 1024**3, 5), 1024**3, 7 * 86_400.0) and len(asked) == 1
+    with pytest.raises(QueryRefused, match="for a sample"):
+        asker.ask("tool_usage")
+    sees.bytes = 1
+    whole = asker.ask("tool_usage")
+    assert whole.sample is None and whole.link != first.link

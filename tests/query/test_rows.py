@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import msgspec
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.refresh.history import START, Command, History, commands
+from tests.refresh.history import START, TIMES, Command, History, commands
 from tests.surface.page_service import held
 
 from cdesk.query.page import Pages
@@ -41,13 +40,6 @@ class Unrolled:
         return self._warehouse.query(sql, parameters, rows_max=rows_max)
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    history = History(tmp_path_factory.mktemp("home"))
-    yield history
-    history.close()
-
-
 def said(pages: Pages, days: int, zone: str, by: Any) -> Any:
     """Everything that is asked for, as data; sums of money to a billionth."""
     found: list[Any] = [
@@ -73,12 +65,13 @@ def _rounded(value: Any) -> Any:
             return value
 
 
-@settings(deadline=None, max_examples=12, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=8 * TIMES, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(commands(), max_size=6), min_size=2, max_size=3), ASKED)
 def test_the_rollup_and_what_came_after_it_say_what_the_stream_says(
-    opened: History, runs: list[list[Command]], asked: tuple[int, str, Any]
+    opened_history: History, runs: list[list[Command]], asked: tuple[int, str, Any]
 ) -> None:
     """After any history, with the last commands not rolled up yet: rows that came, changed, moved in time and went."""
+    opened = opened_history
     runner = begun(opened)
     for number, run in enumerate(runs):
         if number == len(runs) - 1:
@@ -105,10 +98,10 @@ def begun(history: History) -> Runner:
     return Runner(history.warehouse, [task for task in load() if task.name == TASK])
 
 
-def test_before_the_task_ran_everything_comes_from_the_stream(opened: History) -> None:
+def test_before_the_task_ran_everything_comes_from_the_stream(opened_history: History) -> None:
     """Also where there is nothing."""
-    begun(opened)
-    pages = Pages(opened.warehouse, clock=held(NOW))
+    begun(opened_history)
+    pages = Pages(opened_history.warehouse, clock=held(NOW))
     try:
         assert pages.sessions(5).sessions == []
         assert pages.overview(7, "model", "UTC").activities == 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from sqlfluff.core import Linter
 
 from cdesk.app import App
 from cdesk.query.ask import Answered, AskRequest
-from cdesk.query.template import FOLDER, Template, compiled, load
+from cdesk.query.template import FOLDER, Template, compiled, load, parse
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ask.md").read_text()
 TEMPLATES = load()
 NAMES = [each.name for each in TEMPLATES]
 WANTED = {
@@ -43,6 +46,22 @@ COUNTED = {
 def test_every_question_of_the_readme_is_there() -> None:
     assert set(NAMES) >= WANTED
     assert all(each.is_bundled for each in TEMPLATES)
+
+
+def test_every_question_is_documented_with_what_it_takes() -> None:
+    """docs/ask.md, in their order."""
+    section = PAGE.split("## The questions\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", section, flags=re.M)
+    assert rows == [
+        (each.name, each.title, ", ".join(f"`{one.name}`" for one in each.parameters) or "–") for each in TEMPLATES
+    ]
+
+
+def test_the_example_in_the_docs_is_a_question() -> None:
+    """And its SQL is portable."""
+    text = PAGE.split("```sql\n", 1)[1].split("```", 1)[0]
+    template = parse("long_commands", text, is_bundled=False)
+    assert template.behind is not None and compiled(template.ask) and compiled(template.behind)
 
 
 @cache

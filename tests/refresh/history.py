@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ START = datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
 OFFSETS_S = (0, 0.000001, 1, 2, 20, 45, 100, 4000, 90_000, -90_000)
 NAMES = ("tool_called", "claude_responded", "user_asked", "mcp_called", "api_request_failed")
 FACTS = 12
+TIMES = int(os.environ.get("CDESK_EXAMPLES", "1"))
+"""How many times as many histories are tried; `make chaos` tries more."""
 KEPT = (
     "OCCURRENCE_STATE", "ACTIVITY_ROLLUP", "LATENCY_ROLLUP", "LINK_ROLLUP", "STATEMENT_ROLLUP", "METRICS_DUE",
     "INSIGHT_ATOMS", "CONTEXT_INPUTS", "INSIGHT_SAID", "SIGNAL", "SIGNAL_DUE", "QUERY_HISTORY",

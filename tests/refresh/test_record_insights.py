@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.refresh.history import History
+from tests.refresh.history import TIMES, History
 
 from cdesk.activity.model import Activity
 
@@ -280,7 +280,7 @@ def _differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @given(st.lists(st.one_of(_activities(), st.integers(1, 14)), min_size=1, max_size=14), st.integers(0, 3))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck),
+@settings(max_examples=15 * TIMES, deadline=None, suppress_health_check=list(HealthCheck),
           phases=(Phase.explicit, Phase.reuse, Phase.generate))  # fmt: skip
 def test_any_history_is_what_the_model_says(opened_history: History, steps: list[Activity | int], every: int) -> None:
     """Recordings, corrections and deletions in any order, taken in at any moments; looking again changes nothing."""

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.refresh.history import Command, History, commands
+from tests.refresh.history import TIMES, Command, History, commands
 
 from cdesk.activity.model import Activity
 
@@ -53,13 +53,13 @@ ERRORS_KEPT = (
 )
 LINKS = "SELECT date_trunc('hour', ts) AS hour, customer, link, count(*) FROM CLAUDE_STREAM_V2 WHERE link IS NOT NULL GROUP BY ALL ORDER BY ALL"
 LINKS_KEPT = "SELECT * FROM LINK_ROLLUP ORDER BY ALL"
-TIMES = """
+LATENCIES = """
 SELECT date_trunc('hour', ts) AS hour, customer, kind, name, latency_ms FROM (
     SELECT ts, customer, 'tool' AS kind, tool_name_normalized AS name, latency_ms FROM VW_TOOL_EVENTS
     UNION ALL SELECT ts, customer, 'mcp', NULL, latency_ms FROM VW_MCP_EVENTS
     UNION ALL SELECT ts, customer, 'llm', NULL, total_latency_ms FROM VW_LLM_EVENTS WHERE is_response)
  WHERE latency_ms BETWEEN 0 AND 1e12 ORDER BY ALL"""
-TIMES_KEPT = "SELECT hour, customer, kind, name, latency_ms FROM LATENCY_ROLLUP, range(calls) AS r(i) WHERE calls > 0 ORDER BY ALL"
+LATENCIES_KEPT = "SELECT hour, customer, kind, name, latency_ms FROM LATENCY_ROLLUP, range(calls) AS r(i) WHERE calls > 0 ORDER BY ALL"
 SAME = (
     (RESPONSES, RESPONSES_KEPT),
     (SHOWN, SHOWN_KEPT),
@@ -73,12 +73,14 @@ def check(history: History) -> None:
     history.tasks.run("roll_up_activity")
     for direct, kept in SAME:
         assert history.rows(kept) == history.rows(direct)
-    times, kept_times = history.rows(TIMES), history.rows(TIMES_KEPT)
+    times, kept_times = history.rows(LATENCIES), history.rows(LATENCIES_KEPT)
     assert [row[:4] for row in kept_times] == [row[:4] for row in times]
     assert [row[4] for row in kept_times] == pytest.approx([row[4] for row in times], rel=0.005)
 
 
-@settings(deadline=None, max_examples=20, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=12 * TIMES, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.lists(commands(), max_size=6), max_size=5))
 def test_rollups_are_what_the_stream_adds_up_to(history: History, runs: list[list[Command]]) -> None:
     """After any history, however it is cut into runs; and adding up everything at once gives the same tables."""

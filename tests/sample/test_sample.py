@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import blank
 
 from cdesk import sample
 from cdesk.activity.catalog import CATALOG
@@ -35,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[App]:
     home = tmp_path_factory.mktemp("home")
+    blank.put(home / "warehouse")
     app = App(Home(home), Settings(), environment={"CLAUDE_CONFIG_DIR": str(folder), "HOME": str(home)})
     app.start()
     yield app

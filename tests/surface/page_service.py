@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from tests import blank
 
 from cdesk.activity.catalog import CATALOG
 from cdesk.app import App
@@ -68,6 +69,7 @@ def serve(
 ) -> Iterator[Served]:
     environment = {"HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / "claude")}
     settings = settings or Settings(person=PersonSettings(customer="ada@example.org"))
+    blank.put(folder / "warehouse")
     app = App(Home(folder), settings, environment, clock=clock)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]

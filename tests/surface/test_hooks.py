@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import blank
 from tests.capture.hook_recordings import calls
 from tests.journeys.cdesk import Cdesk
 
@@ -52,6 +53,7 @@ class Service:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     (tmp_path / "claude" / "projects").mkdir(parents=True)
+    blank.put(tmp_path / "home" / "warehouse")
     cdesk = Cdesk(tmp_path / "home", tmp_path / "claude")
     yield Service(cdesk)
     cdesk.down()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests import blank
 from tests.capture.hook_recordings import calls
 from tests.queue.hostile_disk import Fault, HostileDisk
 
@@ -43,6 +44,7 @@ class Serving:
     def __init__(self, folder: Path, *, is_open: bool) -> None:
         folder.mkdir()
         (folder / "key").write_bytes(b"k" * 32)
+        blank.put(folder / "warehouse")
         self.app = App(Home(folder), Settings(), {"HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder)})
         self.disk = HostileDisk()
         self.app.writer = Writer(folder / "queue", disk=self.disk)

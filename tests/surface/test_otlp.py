@@ -32,6 +32,7 @@ from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExporti
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from tests import blank
 from tests.shared_data import shared_data
 
 from cdesk.activity.pricing import PriceBook
@@ -69,6 +70,7 @@ class Live:
 
 
 def serve(folder: Path, settings: Settings) -> Iterator[Live]:
+    blank.put(folder / "warehouse")
     app = App(Home(folder), settings, {"HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / "claude")})
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]

@@ -211,7 +211,7 @@ function Why({ line, score = null }: { line: Line; score?: number | null }) {
   );
 }
 
-const NAMES: Record<string, string> = { activity: "activity", atom: "insight", cdesk: "query" };
+const NAMES: Record<string, string> = { activity: "activity", atom: "insight", cdesk: "query", artifact: "artifact" };
 
 /** Each source by name; with several of a kind, numbered. */
 export function Cited({ sources }: { sources: string[] }) {

@@ -77,7 +77,8 @@ function Explained({ citation, row, column }: { citation: string; row: string | 
 function Query({ found: { explanation } }: { found: Source }) {
   const now = useNow();
   const { said, comes_from, cell, citation } = explanation;
-  const [sql, question, artifact, failure] = [text(said.query_text), text(said.question), text(said.artifact_id), text(said.error_message)];
+  const [sql, question, failure] = [text(said.query_text), text(said.question), text(said.error_message)];
+  const kept = Array.isArray(said.artifacts) ? said.artifacts.map(String) : [];
   const given = said.parameters !== undefined && said.parameters !== null && typeof said.parameters === "object" && !Array.isArray(said.parameters) ? said.parameters : {};
   const [began, asOf] = [text(said.start_time), text(said.data_as_of)];
   const [took, read, rows, credits] = [number(said.elapsed_ms), number(said.bytes_scanned), number(said.rows_produced), number(said.credits)];
@@ -107,7 +108,7 @@ function Query({ found: { explanation } }: { found: Source }) {
           <div className="part-body">
             {question ? <p><Link href={questionAddress(question, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)))} className="link">Ask it again</Link></p> : <p className="faint">Ask it yourself: <Command>cdesk sql</Command></p>}
             {Object.keys(given).length > 0 && <Parameters given={given} />}
-            {artifact && <p><Link href={artifactAddress(artifact)} className="link">The whole answer</Link>, kept as an artifact</p>}
+            {kept.map((each) => <p key={each}><Link href={artifactAddress(each.replace(/^artifact:/, ""))} className="link">The whole answer</Link>, kept as an artifact</p>)}
           </div>
         </Part>
         <Part id="record" title="On record" standing={{ tone: failure ? "bad" : "ok", text: failure ? "it failed" : began ? ago(began, now) : "answered" }}

@@ -247,8 +247,8 @@ function Refused({ error, question, onSample, again }: { error: ApiError; questi
       <p>{error.message}</p>
       <Meter estimate={estimate} cap={question.byte_cap} />
       <div className="acts start">
-        <button type="button" className="button primary" onClick={onSample}>Answer from a sample</button>
-        <span className="faint small">or ask for less: fewer days, one project</span>
+        {error.said.can_sample === true && <button type="button" className="button primary" onClick={onSample}>Answer from a sample</button>}
+        <span className="faint small">{error.said.can_sample === true && "or "}ask for less: fewer days, one project</span>
       </div>
     </section>
   );
@@ -334,11 +334,12 @@ function Origin({ answer, question }: { answer: Answered; question: Question }) 
           <dd><Time at={answer.asked_at}>{ago(answer.asked_at, now)}</Time>{answer.is_recorded && ", from the record"}</dd>
           <dt>Recorded</dt>
           <dd>{question.cache_seconds ? `good for ${spell(question.cache_seconds)}, unless you ask anew` : "while nothing new has come"}</dd>
-          {answer.sample && <><dt>Sample</dt><dd>{(answer.sample.rate * 100).toPrecision(2)} % of the rows, seed {answer.sample.seed}</dd></>}
+          {answer.sample && <><dt>Sample</dt><dd>{(answer.sample.rate * 100).toPrecision(2)} % was read, seed {answer.sample.seed}</dd></>}
           <dt>Citation</dt>
           <dd><Link href={explainAddress(answer.link)} className="link mono">{answer.link}</Link></dd>
         </dl>
-        {answer.estimate && <Meter estimate={answer.estimate} cap={question.byte_cap} />}
+        {answer.estimate && !answer.sample && <Meter estimate={answer.estimate} cap={question.byte_cap} />}
+        {answer.estimate && answer.sample && <p className="small faint">All of it is about {bytes(answer.estimate.bytes)} in {plural(answer.estimate.rows, "row")}; it may read {bytes(question.byte_cap)}.</p>}
         {Object.keys(answer.parameters).length > 0 && <Parameters given={answer.parameters} />}
       </div>
     </Part>

@@ -95,7 +95,7 @@ def _show(answer: dict[str, Any], given: argparse.Namespace) -> None:
             "" if answer["is_current"] else " The data has brought news since: --fresh asks anew."
         ))  # fmt: skip
     if answer["artifact_id"]:
-        notes.append(f"All {answer['row_count']:,} rows: `cdesk artifact {answer['artifact_id']}`")
+        notes.append(f"All {answer['row_count']:,} rows: `cdesk artifact get {answer['artifact_id']}`")
     kinds = [each["type"] for each in answer["columns"]]
     rows = [[_shown(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in answer["rows"]]
     show.answer([each["name"] for each in answer["columns"]], rows, ROWS_SHOWN, "\n".join(notes))

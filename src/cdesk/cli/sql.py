@@ -48,9 +48,7 @@ def ask(query: str, rows_max: int) -> dict[str, Any]:
     app = open_app()
     try:
         app.uploader.drain()
-        return answer_json(
-            app.warehouse.ask(query, query_id=app.query_id(), rows_max=rows_max, seconds_max=SECONDS_MAX)
-        )
+        return answer_json(app.adhoc.ask(query, rows_max=rows_max, seconds_max=SECONDS_MAX))
     finally:
         app.close()
 

@@ -179,10 +179,10 @@ class ContextCache:
     """The writing face, of one process at a time. Every method raises ContextError when the file cannot be written.
 
     A file that is damaged, not ours, or made under another consent is replaced by an empty one; `take_note` tells.
-    under: names the consent"""
+    under: names the consent; None for who only adds to what is there"""
 
     def __init__(
-        self, path: Path, *, clock: Clock = SYSTEM_CLOCK, contexts_max: int = CONTEXTS_MAX, under: str = ""
+        self, path: Path, *, clock: Clock = SYSTEM_CLOCK, contexts_max: int = CONTEXTS_MAX, under: str | None = None
     ) -> None:
         self._path = path.absolute()
         self._under = under
@@ -286,7 +286,7 @@ class ContextCache:
         connection = self._connect()
         if not _is_ours(connection) or connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise NotOurs("damaged, or not ours")
-        if connection.execute("SELECT under FROM made").fetchone() != (self._under,):
+        if connection.execute("SELECT under FROM made").fetchone() != (self._under,) and self._under is not None:
             raise NotOurs("it may hold what is withheld now")
         return connection
 
@@ -294,7 +294,7 @@ class ContextCache:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = self._connect()
         connection.executescript(_SCHEMA)
-        connection.execute("INSERT INTO made (under) VALUES (?)", (self._under,))
+        connection.execute("INSERT INTO made (under) VALUES (?)", (self._under or "",))
         self._is_new = True
         return connection
 

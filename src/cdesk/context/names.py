@@ -29,6 +29,10 @@ class Names:
         self._names: dict[str, str] = {}
 
     def shown(self, told: str) -> str:
+        return self.known().get(told, told)
+
+    def known(self) -> Mapping[str, str]:
+        """The name that is shown, by the one that is told."""
         try:
             found = os.stat(self._path)  # noqa: PTH116
             file = found.st_ino, found.st_mtime_ns
@@ -36,7 +40,7 @@ class Names:
                 self._names, self._file = self._read(), file
         except (OSError, ValueError):
             self._names, self._file = {}, None
-        return self._names.get(told, told)
+        return self._names
 
     def keep(self, names: Mapping[str, str]) -> None:
         """Raises OSError."""

@@ -1,12 +1,13 @@
 """A definition as one SQL statement, in the portable dialect (see sql/dialect.py).
 
-    p_rows, a1_rows    what is read of each activity, one row each           k: the customer's key
+    keys               the customers of the primary activity, numbered       who, k
+    p_rows, a1_rows    what is read of each activity, one row each
     p, a1              after filters, with the numbers that are asked for    n, next_ts, previous_ts
     j0, j1, …          the primary's rows, with one activity more each time
 
 An appended activity never adds or drops a row. How it is found:
 
-    one row of the customer   ranked, then joined by k: ever, and windows open at the end that is looked for
+    one row of the customer   found, then joined by k: ever, and windows open at the end that is looked for
     nearest in time           ASOF, checked against the window's other edge. Of rows at one instant only the one that
                               wins by activity_id is left before, as both engines say nothing of ties
     aggregate of a gap        in-between windows do not overlap: ASOF gives each row the one it falls into
@@ -48,6 +49,7 @@ from cdesk.warehouse.warehouse import STREAM
 
 BEGINNING, END = "'0001-01-01'::TIMESTAMP_NTZ", "'9999-12-31 23:59:59.999999'::TIMESTAMP_NTZ"
 """What stands for no neighbour."""
+WHO = "COALESCE(customer, anonymous_customer_id)"
 ORDER = "PARTITION BY k ORDER BY ts, activity_id"
 
 
@@ -59,9 +61,12 @@ class Statement:
     values: tuple[Scalar | datetime, ...]
 
 
-def compiled(definition: Definition, bounds: Bounds = "default", stream: str = STREAM) -> Statement:
-    """The statement that gives a checked definition's rows, in the order of time. stream: the table's name"""
-    return _Compiler(definition, bounds, quote(stream)).statement()
+def compiled(
+    definition: Definition, bounds: Bounds = "default", stream: str = STREAM, *, is_ordered: bool = True
+) -> Statement:
+    """The statement that gives a checked definition's rows. stream: the table's name · is_ordered: by time, which costs
+    a quarter more; else in any order"""
+    return _Compiler(definition, bounds, quote(stream)).statement(is_ordered)
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ class _Rows:
             self.counted.add(name)
             return name if kind in (None, COLUMNS[source.column]) else f"{name}::{_SQL_TYPES[kind]}"
         read = _expression(source, kind)
-        return "ts" if read == "ts" else self.read.setdefault(read, f"c{len(self.read) + 1}")
+        return read if read in ("ts", "activity_id") else self.read.setdefault(read, f"c{len(self.read) + 1}")
 
 
 _SQL_TYPES: dict[Kind, str] = {
@@ -134,22 +139,20 @@ class _Compiler:
         self.steps: list[tuple[str, str]] = []
         self.outputs: list[tuple[str, str]] = []
 
-    def statement(self) -> Statement:
+    def statement(self, is_ordered: bool) -> Statement:
         for column in self.definition.primary.columns:
             name = self.primary.operand(column, _output_kind(column))
             self.outputs.append((name, column.title))
         appended = [_Appended(self, number, append) for number, append in enumerate(self.definition.appended, 1)]
-        heads = self._primary_rows()
+        heads = [self._keys(), *self._primary_rows()]
         for each in appended:
             each.join()
         columns = ",\n       ".join(f"{name} AS {quote(title)}" for name, title in self.outputs)
         texts = ",\n".join(f"{name} AS (\n{text}\n)" for name, text in [*heads, *self.steps])
         last = f"j{len(appended)}" if appended else "p"
         recursive = "RECURSIVE " if self.definition.primary.occurrence.kind == "time_spine" else ""
-        order = f"ORDER BY {last}.ts, {last}.k, {last}.activity_id"
-        return Statement(
-            f"WITH {recursive}{texts}\nSELECT {columns}\n  FROM {last}\n {order}", tuple(self.values.given)
-        )
+        order = f"\n ORDER BY {last}.ts, {last}.k, {last}.activity_id" if is_ordered else ""
+        return Statement(f"WITH {recursive}{texts}\nSELECT {columns}\n  FROM {last}{order}", tuple(self.values.given))
 
     def _primary_rows(self) -> list[tuple[str, str]]:
         primary, rows = self.definition.primary, self.primary
@@ -170,16 +173,18 @@ class _Compiler:
         return self.rows(rows, chosen)
 
     def rows(self, rows: _Rows, chosen: str = "") -> list[tuple[str, str]]:
-        """What is read, and what is left of it, counted."""
-        read = ", ".join(f"{text} AS {name}" for text, name in rows.read.items())
+        """What is read, and what is left of it, counted. Of an appended activity only customers of the primary's count."""
+        read = "".join(f", {text} AS {name}" for text, name in rows.read.items())
         head = (
-            f"SELECT COALESCE(customer, anonymous_customer_id) AS k, ts, activity_id{', ' + read if read else ''}\n"
+            f"SELECT {WHO} AS who, ts, activity_id{read}\n"
             f"  FROM {self.stream}\n WHERE activity = {self.values.place(rows.activity, 'VARCHAR')}"
         )
-        counts = "".join(f", {_COUNTS[name]}" for name in sorted(rows.counted))
-        kept = f"SELECT *{counts}\n  FROM {rows.name}_rows{_where(rows.conditions)}"
-        if not (chosen or counts or rows.conditions):
-            return [(rows.name, head)]
+        names = ["keys.k", "ts", "activity_id", *rows.read.values(), *(_COUNTS[name] for name in sorted(rows.counted))]
+        join = "JOIN" if rows.name.startswith("a") else "LEFT JOIN"
+        kept = (
+            f"SELECT {', '.join(names)}\n  FROM {rows.name}_rows\n  {join} keys ON keys.who = {rows.name}_rows.who"
+            f"{_where(rows.conditions)}"
+        )
         if not chosen:
             return [(f"{rows.name}_rows", head), (rows.name, kept)]
         return [
@@ -187,25 +192,32 @@ class _Compiler:
             (rows.name, f"SELECT *\n  FROM {rows.name}_all\n WHERE {chosen}"),
         ]  # fmt: skip
 
+    def _keys(self) -> tuple[str, str]:
+        """A number for each customer of the primary activity: names are slow to sort and join by."""
+        return "keys", (
+            f"SELECT who, ROW_NUMBER() OVER (ORDER BY who) AS k\n  FROM (SELECT DISTINCT {WHO} AS who\n"
+            f"          FROM {self.stream} WHERE activity = {self.values.place(self.primary.activity, 'VARCHAR')})"
+        )
+
     def _spine(self, primary: Primary) -> list[tuple[str, str]]:
         """A row per customer and period, from that of the first activity on. What is asked of it is read of periods."""
         period = (primary.occurrence.interval or "day").upper()
         seen = _Rows("seen", primary.activity)
-        seen.read = {name: name for name in ("customer", "anonymous_customer_id")}
+        seen.read = {name: name for name in ("customer", "anonymous_customer_id")} | {WHO: "named"}
         seen.conditions = [self.condition(each, seen, seen) for each in primary.filters]
         end = "MAX(ts)" if primary.occurrence.end_period == "max" else "GREATEST(MAX(ts), SYSDATE())"
         spans = (
-            "SELECT k, MAX(customer) AS customer, MAX(anonymous_customer_id) AS anonymous_customer_id,\n"
+            "SELECT k, named, MAX(customer) AS customer, MAX(anonymous_customer_id) AS anonymous_customer_id,\n"
             f"       DATE_TRUNC('{period}', MIN(ts)) AS first_ts, DATE_TRUNC('{period}', {end}) AS last_ts\n"
-            "  FROM seen\n GROUP BY k"
+            "  FROM seen\n GROUP BY k, named"
         )
         spine = (
-            "SELECT k, customer, anonymous_customer_id, first_ts AS ts, last_ts, 1 AS n\n  FROM spans\n UNION ALL\n"
-            f"SELECT k, customer, anonymous_customer_id, DATEADD({period}, 1, ts), last_ts, n + 1\n"
+            "SELECT k, named, customer, anonymous_customer_id, first_ts AS ts, last_ts, 1 AS n\n  FROM spans\n UNION ALL\n"
+            f"SELECT k, named, customer, anonymous_customer_id, DATEADD({period}, 1, ts), last_ts, n + 1\n"
             "  FROM spine\n WHERE ts < last_ts"
         )
         periods = (
-            "SELECT *, MD5(k || ' ' || TO_DATE(ts)::VARCHAR) AS activity_id,\n"
+            "SELECT *, MD5(named || ' ' || TO_DATE(ts)::VARCHAR) AS activity_id,\n"
             f"       {self.values.place(primary.activity, 'VARCHAR')} AS activity,\n"
             f"       DATEADD({period}, 1, ts) AS next_ts, DATEADD({period}, -1, ts) AS previous_ts\n  FROM spine"
         )
@@ -299,10 +311,14 @@ class _Appended:
         self._step(self.after, f"SELECT b.*{columns}\n  FROM {self.before} AS b\n  LEFT JOIN {source} AS a ON {fits}")
 
     def _rank_customers(self, pick: str) -> None:
-        name = f"{self.rows.name}_one"
+        """The rows at the customer's first or last time are few; only they are ranked."""
+        ends, name, source = f"{self.rows.name}_end", f"{self.rows.name}_one", self.rows.name
+        outmost = "MAX" if pick == "last" else "MIN"
+        self._step(ends, f"SELECT k, {outmost}(ts) AS ts\n  FROM {source}\n GROUP BY k")
         self._step(
-            name, f"SELECT *\n  FROM {self.rows.name}\n QUALIFY ROW_NUMBER() OVER (PARTITION BY k {_order(pick)}) = 1"
-        )
+            name, f"SELECT a.*\n  FROM {source} AS a\n  JOIN {ends} AS e ON e.k = a.k AND e.ts = a.ts\n"
+            f" QUALIFY ROW_NUMBER() OVER (PARTITION BY a.k {_by_id(pick, 'a.')}) = 1",
+        )  # fmt: skip
         self._join_row(name)
 
     def _nearest(self, pick: str) -> None:
@@ -312,7 +328,7 @@ class _Appended:
         assert edge is not None
         self._step(
             name,
-            f"SELECT *\n  FROM {self.rows.name}\n QUALIFY ROW_NUMBER() OVER (PARTITION BY k, ts {_order(pick)}) = 1",
+            f"SELECT *\n  FROM {self.rows.name}\n QUALIFY ROW_NUMBER() OVER (PARTITION BY k, ts {_by_id(pick)}) = 1",
         )
         match_ = f"b.{_bounded(edge.at)} {_facing(edge, pick == 'first')} a.ts"
         rest = _within(Window(end=other) if pick == "first" else Window(begin=other))
@@ -401,7 +417,7 @@ class _Appended:
         given = "".join(f", {source} AS {name}" for source, name in values.items())
         both = (
             f"SELECT k, ts, n, 0 AS is_appended{nothing} FROM p WHERE k IS NOT NULL\n UNION ALL\n"
-            f"SELECT k, ts, CAST(NULL AS BIGINT) AS n, 1 AS is_appended{given} FROM {self.rows.name} WHERE k IS NOT NULL"
+            f"SELECT k, ts, CAST(NULL AS BIGINT) AS n, 1 AS is_appended{given} FROM {self.rows.name}"
         )
         self._step(f"{self.rows.name}_both", both)
         self._step(f"{self.rows.name}_along", f"SELECT k, n{sums}\n  FROM {self.rows.name}_both")
@@ -476,6 +492,11 @@ def _unless_nothing(name: str, column: Column, bounds: Bounds) -> str:
 def _order(pick: str, prefix: str = "") -> str:
     turn = " DESC" if pick == "last" else ""
     return f"ORDER BY {prefix}ts{turn}, {prefix}activity_id{turn}"
+
+
+def _by_id(pick: str, prefix: str = "") -> str:
+    """Who wins at one instant."""
+    return f"ORDER BY {prefix}activity_id{' DESC' if pick == 'last' else ''}"
 
 
 def _bounded(at: str) -> str:

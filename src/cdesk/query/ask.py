@@ -42,6 +42,8 @@ ROWS_INLINE_MAX = 1_000
 """More go into an artifact, where there is a place for them; these many come with the answer."""
 SECONDS_MAX = 30.0
 IN_MEMORY_MAX = 64
+WHOLE_HOURS = 366 * 24
+"""What a question looks back over that says nothing of it, as far as a sample is concerned."""
 
 
 class AskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,14 +155,18 @@ class Estimator(Protocol):
         ...
 
 
-Keep = Callable[[Template, Answer, str], str]
-"""Keeps a long answer whole, under the query's id, and gives the artifact's."""
+Sampler = Callable[[str, Estimated, int, float], Any]
+"""A statement with its estimate, a cap in bytes and the seconds it looks back over: the statement that stays under the cap
+by reading a part, as `.sql`, `.rate`, `.seed` and `.watermark`. Its parameters are the same. Raises QueryRefused."""
+Keep = Callable[[Template, Answer, "Sampled | None"], str]
+"""Keeps a long answer whole, under its query's id, and gives the artifact's."""
 
 
 class Asker:
     """Answers for one warehouse.
 
     who: whose name the log bears · tell: called after every run, answered or not · keep: where long answers go
+    redact: one line of JSON without its secrets; what was asked is bound as it is, and recorded without them
     """
 
     def __init__(
@@ -171,15 +177,19 @@ class Asker:
         who: Callable[[], str],
         *,
         estimator: Estimator | None = None,
+        sampler: Sampler | None = None,
         keep: Keep | None = None,
+        redact: Callable[[bytes], bytes] = lambda line: line,
         tell: Callable[[Ran], None] = lambda ran: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._redact = redact
         self._warehouse = warehouse
         self._questions = questions
         self._versions = versions
         self._who = who
         self._estimator = estimator
+        self._sampler = sampler
         self._keep = keep
         self._tell = tell
         self._clock = clock
@@ -241,12 +251,14 @@ class Asker:
     def _run(self, wanted: _Wanted) -> Answered:
         template, bound, asked = wanted.template, wanted.bound, wanted.asked
         sql, given = compiled(template.ask), [engine(name, bound[name]) for name in template.ask.names]
-        estimate = self._estimate(template, sql, given)
-        began, text = self._clock.now(), _told(wanted)
+        estimate = self._estimate(sql, given)
+        sql, sample = self._within_cap(wanted, sql, estimate)
+        values, held = self._without_secrets(wanted.values), self._without_secrets(list(bound.items()))
+        began, text = self._clock.now(), _told(wanted, values)
         try:
             answer = self._warehouse.ask(sql, given, query_id=wanted.id, rows_max=ROWS_MAX, seconds_max=SECONDS_MAX)
             is_long = len(answer.rows) > ROWS_INLINE_MAX
-            artifact = self._keep(template, answer, wanted.id) if self._keep and is_long else None
+            artifact = self._keep(template, answer, sample) if self._keep and is_long else None
         except CdeskError as error:
             self._note(wanted, text, estimate)
             self._tell(self._ran(wanted, text, began, 0, estimate, None, str(error)))
@@ -254,25 +266,39 @@ class Asker:
         self._note(wanted, text, estimate)
         recorded = Recorded(
             query_id=wanted.id, question_key=wanted.key, question=template.name, question_version=template.version,
-            checksum=template.checksum, parameters=wanted.values, bound=list(bound.items()), role=asked.role,
+            checksum=template.checksum, parameters=values, bound=held, role=asked.role,
             asked_by=self._who(), asked_at=began.replace(tzinfo=None), data_version=wanted.version.text,
-            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=columns_of(template, answer),
+            data_as_of=wanted.version.as_of, sql_text=template.ask.text, answer_columns=_columns(template, answer),
             answer_rows=rows_json(answer.rows[:ROWS_INLINE_MAX]), row_count=len(answer.rows), estimate=estimate,
-            sample=None, artifact_id=artifact,
+            sample=sample, artifact_id=artifact,
         )  # fmt: skip
         self._records.keep(recorded)
         self._tell(self._ran(wanted, text, began, len(answer.rows), estimate, artifact, None))
         return answered(recorded, is_recorded=False, is_current=True)
 
-    def _estimate(self, template: Template, sql: str, given: Sequence[Any]) -> Estimated | None:
-        """Raises OverCap."""
+    def _without_secrets(self, value: Any) -> Any:
+        return msgspec.json.decode(self._redact(msgspec.json.encode(value)))
+
+    def _estimate(self, sql: str, given: Sequence[Any]) -> Estimated | None:
         if self._estimator is None:
             return None
         found = self._estimator.estimate(sql, given)
-        estimate = Estimated(int(found.bytes), int(found.rows))
-        if estimate.bytes > template.byte_cap:
-            raise OverCap(template.name, bytes=estimate.bytes, rows=estimate.rows, cap=template.byte_cap)
-        return estimate
+        return Estimated(int(found.bytes), int(found.rows))
+
+    def _within_cap(self, wanted: _Wanted, sql: str, estimate: Estimated | None) -> tuple[str, Sampled | None]:
+        """What may run: the whole, or a part where that is wanted. Raises OverCap, QueryRefused."""
+        template = wanted.template
+        if estimate is None or estimate.bytes <= template.byte_cap:
+            return sql, None
+        if wanted.asked.over_cap == "refuse" or self._sampler is None:
+            raise OverCap(
+                template.name, bytes=estimate.bytes, rows=estimate.rows, cap=template.byte_cap,
+                can_sample=self._sampler is not None,
+            )  # fmt: skip
+        back = template.hours_back
+        seconds = 3600.0 * (hours(back, wanted.values[back]) if back else WHOLE_HOURS)
+        found = self._sampler(sql, estimate, template.byte_cap, seconds)
+        return str(found.sql), Sampled(float(found.rate), int(found.seed), str(found.watermark))
 
     def _note(self, wanted: _Wanted, text: str, estimate: Estimated | None) -> None:
         sql, names = prepared("question_logged")
@@ -321,7 +347,7 @@ def engine(name: str, value: JSON) -> Any:
     return datetime.fromisoformat(str(value)) if name in ("since", "now") else value
 
 
-def columns_of(template: Template, answer: Answer) -> list[AnswerColumn]:
+def _columns(template: Template, answer: Answer) -> list[AnswerColumn]:
     declared = {each.name: each for each in template.columns}
     return [
         AnswerColumn(name, declared[name].type if name in declared else "any", declared[name].unit if name in declared else None)
@@ -329,11 +355,11 @@ def columns_of(template: Template, answer: Answer) -> list[AnswerColumn]:
     ]  # fmt: skip
 
 
-def _told(wanted: _Wanted) -> str:
+def _told(wanted: _Wanted, values: Any) -> str:
     """The query log's text: what was asked with which values, then the SQL as it was written."""
     template = wanted.template
     asked = {
-        "question": template.name, "version": template.version, "parameters": wanted.values, "role": wanted.asked.role,
+        "question": template.name, "version": template.version, "parameters": values, "role": wanted.asked.role,
     }  # fmt: skip
     return f"-- {msgspec.json.encode(asked).decode()}\n{template.ask.text}"
 
@@ -387,7 +413,7 @@ class Records:
             for name, value in ((name, getattr(recorded, name)) for name in names)
         }
         self._warehouse.query(sql, [values[name] for name in names])
-        self._remember(recorded)
+        self._remember(recorded, recorded.query_id, recorded.question_key)
         self._forget()
 
     def _find(self, id_: str | None, key: str | None, since: datetime) -> Recorded | None:
@@ -401,16 +427,15 @@ class Records:
         if not rows:
             return None
         recorded = _read(rows[0])
-        self._remember(recorded)
+        self._remember(recorded, id_ or key or "")
         return recorded
 
-    def _remember(self, recorded: Recorded) -> None:
+    def _remember(self, recorded: Recorded, *names: str) -> None:
+        """Under the names it is the latest of: who looks up an old id has not found the latest answer to its question."""
         with self._lock:
-            for name in (recorded.query_id, recorded.question_key):
-                known = self._recent.get(name)
-                if known is None or known.asked_at <= recorded.asked_at:
-                    self._recent[name] = recorded
-                    self._recent.move_to_end(name)
+            for name in names:
+                self._recent[name] = recorded
+                self._recent.move_to_end(name)
             while len(self._recent) > 2 * IN_MEMORY_MAX:
                 self._recent.popitem(last=False)
 

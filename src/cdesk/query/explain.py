@@ -21,7 +21,7 @@ from cdesk.warehouse.warehouse import Warehouse
 
 Kind = Literal["activity", "insight", "query", "artifact"]
 CITATION_CHARACTERS_MAX = 200
-_JSON_COLUMNS = frozenset({"features", "value", "filter", "derivation", "parameters"})
+_JSON_COLUMNS = frozenset({"features", "value", "filter", "derivation", "parameters", "sample"})
 _KINDS: dict[str, tuple[Kind, str]] = {
     "activity": ("activity", "explain_activity"),
     "atom": ("insight", "explain_atom"),

@@ -17,6 +17,7 @@ SELECT
     runs.rows_produced,
     runs.execution_status,
     runs.error_message,
+    asked.sampled AS sample,
     asked.artifact_id
 FROM QUERY_HISTORY AS runs
 LEFT JOIN QUESTION_ANSWERS AS asked ON runs.query_id = asked.query_id

@@ -9,7 +9,7 @@ from cdesk.activity.model import Person
 from cdesk.artifact.artifacts import Artifacts
 from cdesk.artifact.model import Artifact, Chart, Column
 from cdesk.errors import UsageError
-from cdesk.query.ask import AnswerColumn, Recorded, columns_of
+from cdesk.query.ask import Recorded, Sampled
 from cdesk.query.template import Template
 from cdesk.warehouse.warehouse import Answer
 
@@ -25,24 +25,27 @@ def kept(artifacts: Artifacts, recorded: Recorded, template: Template, person: P
         return artifacts.get(known[0].artifact_id)
     if recorded.row_count > len(recorded.answer_rows):
         raise UsageError("only the first rows of this answer were recorded.", "Ask the question again.")
-    sample = f" ({recorded.sample.watermark})" if recorded.sample else ""
-    return _keep(
-        artifacts, template, recorded.answer_columns, recorded.answer_rows, recorded.query_id, person, sample
-    )  # fmt: skip
+    columns = [Column(c.name, _TYPES.get(c.type, "VARCHAR"), unit=c.unit) for c in recorded.answer_columns]
+    return _keep(artifacts, template, columns, recorded.answer_rows, recorded.query_id, recorded.sample, person)
 
 
-def whole(artifacts: Artifacts, template: Template, answer: Answer, person: Person) -> Artifact:
+def whole(artifacts: Artifacts, template: Template, answer: Answer, sample: Sampled | None, person: Person) -> Artifact:
     """All rows of an answer that is too long to be recorded."""
-    return _keep(artifacts, template, columns_of(template, answer), answer.rows, answer.query_id, person)
+    units = {column.name: column.unit for column in template.columns}
+    columns = [
+        Column(name, type_, unit=units.get(name)) for name, type_ in zip(answer.columns, answer.types, strict=True)
+    ]
+    return _keep(artifacts, template, columns, answer.rows, answer.query_id, sample, person)
 
 
 def _keep(
-    artifacts: Artifacts, template: Template, columns: Sequence[AnswerColumn], rows: Sequence[Sequence[Any]],
-    query_id: str, person: Person, sample: str = "",
+    artifacts: Artifacts, template: Template, columns: Sequence[Column], rows: Sequence[Sequence[Any]], query_id: str,
+    sample: Sampled | None, person: Person,
 ) -> Artifact:  # fmt: skip
+    """A sample says so in its title, wherever that is read."""
+    title = template.title if sample is None else f"{template.title} ({sample.watermark})"
     return artifacts.keep(
-        "query_result", [Column(c.name, _TYPES.get(c.type, "VARCHAR"), unit=c.unit) for c in columns], rows,
-        query_id=query_id, title=f"{template.title}{sample}", customer=person.customer, org_id=person.org_id,
+        "query_result", columns, rows, query_id=query_id, title=title, customer=person.customer, org_id=person.org_id,
         chart=_chart(template),
     )  # fmt: skip
 

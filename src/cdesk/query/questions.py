@@ -64,7 +64,7 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str | None
 
 
-class Shown(msgspec.Struct, frozen=True):
+class QuestionShown(msgspec.Struct, frozen=True):
     """A question with its text and what was decided about it, the latest first."""
 
     question: Question
@@ -103,11 +103,11 @@ class Questions:
         self._templates()
         return list(self._unreadable)
 
-    def show(self, name: str) -> Shown:
+    def show(self, name: str) -> QuestionShown:
         """Raises UsageError."""
         template = self.template(name)
         mine = [each for each in self.decisions() if each.question == template.name]
-        return Shown(self._offered(template), template.text, template.checksum, mine[::-1])
+        return QuestionShown(self._offered(template), template.text, template.checksum, mine[::-1])
 
     def template(self, name: str) -> Template:
         """Raises UsageError for an unknown one."""
@@ -138,7 +138,7 @@ class Questions:
             return last.state
         return "active" if template.is_bundled else "draft"
 
-    def decide(self, name: str, state: State, *, by: str, role: Role, reason: str | None = None) -> Shown:
+    def decide(self, name: str, state: State, *, by: str, role: Role, reason: str | None = None) -> QuestionShown:
         """Raises UsageError for what cannot follow, QueryRefused for who may not decide."""
         if role not in DECIDERS:
             raise QueryRefused(f"the role {role} does not decide about questions.", "Ask an owner or admin.")

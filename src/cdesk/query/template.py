@@ -34,6 +34,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -401,6 +402,7 @@ def _check(template: Template) -> None:
         raise ValueError(f"content is not for the role {wrong[0]}, only for {', '.join(sorted(CONTENT_ROLES))}")
 
 
+@cache
 def compiled(statement: Statement) -> str:
     """As DuckDB has to be told, with `$1`, `$2`, … Raises UnsupportedSQL, and ValueError where it is not one SELECT."""
     from cdesk.sql.dialect import to_duckdb

@@ -62,7 +62,7 @@ class Artifacts(msgspec.Struct, frozen=True):
     artifacts: list[Listed]
 
 
-class ArtifactShown(Artifact, frozen=True, kw_only=True):
+class Shown(Artifact, frozen=True, kw_only=True):
     """has_content: its file is where its row says"""
 
     has_content: bool
@@ -130,7 +130,7 @@ class ArtifactRoutes:
         count = _number("count", asked.get("count", str(LISTED)))
         return Artifacts(self._app.artifacts.latest(count, asked.get("query_id")))
 
-    def show(self, request: Request) -> ArtifactShown:
+    def show(self, request: Request) -> Shown:
         return shown(self._app, self._app.artifacts.get(_id(request)))
 
     def rows(self, request: Request) -> Page:
@@ -194,13 +194,13 @@ class ArtifactRoutes:
         return _sent(found, _part(request, tag, found.size), request.method)
 
 
-def shown(app: App, artifact: Artifact) -> ArtifactShown:
+def shown(app: App, artifact: Artifact) -> Shown:
     """The artifact, and whether its content is there."""
     fields = {name: getattr(artifact, name) for name in Artifact.__struct_fields__}
-    return ArtifactShown(**fields, has_content=app.artifacts.is_here(artifact))
+    return Shown(**fields, has_content=app.artifacts.is_here(artifact))
 
 
-def of_artifact(app: App, path: str) -> ArtifactShown | Page:
+def of_artifact(app: App, path: str) -> Shown | Page:
     """What `GET` of one artifact, or of its rows, answers; for who asks within the service."""
     at = urlsplit(path)
     artifact_id, _, what = unquote(at.path.removeprefix(f"{PATH}/")).partition("/")

@@ -34,7 +34,7 @@ from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.make import MakeRequest
 from cdesk.query.page import DAYS, GRAINS, SERIES, Projects, Sessions, Timeline
-from cdesk.query.questions import Shown
+from cdesk.query.questions import QuestionShown
 from cdesk.query.render import MEDIA_TYPES
 from cdesk.query.search import Hits, Search
 from cdesk.query.template import ROLES
@@ -46,7 +46,7 @@ from cdesk.surface.dataset import DatasetAnswer, DatasetRequest
 from cdesk.surface.http.answers import AskAnswer, Asked, ExplainRequest
 from cdesk.surface.http.artifacts import AT_PAGE as ARTIFACTS_AT_PAGE
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
-from cdesk.surface.http.artifacts import Artifacts, ArtifactShown, HoldRequest, Link, LinkRequest
+from cdesk.surface.http.artifacts import Artifacts, HoldRequest, Link, LinkRequest, Shown
 from cdesk.surface.http.artifacts import at_page as artifacts_at_page
 from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
@@ -230,8 +230,8 @@ _STRUCTS: tuple[type, ...] = (
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
     IdentityOperation, IdentityRequest, IdentityLine, ContextAnswer, Found, Explained, RecordRequest, CorrectRequest,
-    Artifacts, Artifact, ArtifactShown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
-    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, Shown, AskRequest, Answered,
+    Artifacts, Artifact, Shown, ArtifactPage, MakeRequest, LinkRequest, Link, HoldRequest,
+    Remembered, Search, Hits, ExplainRequest, Explanation, QuestionList, QuestionShown, AskRequest, Answered,
     DecisionRequest, Asked, AskAnswer, Submission, Ticket, Queries, Rpc,
 )  # fmt: skip
 
@@ -364,12 +364,12 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               parameters=(_query("role", {"type": "string", "enum": list(ROLES)}, "The owner's, where none is named."),),
               errors=(400, *_READS)),
     Operation("GET", f"{QUESTIONS}/{{name}}", "A question, its SQL, and what was decided about it.",
-              _told(Shown, "It."), errors=(400, *_READS)),
+              _told(QuestionShown, "It."), errors=(400, *_READS)),
     Operation("POST", f"{QUESTIONS}/{{name}}", "The answer to a question, recorded or run.",
               _told(Answered, "Its rows and where they come from."),
               takes=Body("Its parameters.", {JSON: _of(AskRequest)}), is_body_required=False, errors=(400, *_READS)),
     *(Operation("POST", f"{QUESTIONS}/{{name}}/{word}", f"Decides that a question is {state}.",
-                _told(Shown, "It, as it stands now."),
+                _told(QuestionShown, "It, as it stands now."),
                 takes=Body("In which role, and why.", {JSON: _of(DecisionRequest)}), is_body_required=False,
                 errors=(400, *_READS)) for word, state in DECISIONS.items()),
     Operation("POST", "/v1/ask", "The answer to a ready-made question, as the data is now.",
@@ -426,7 +426,7 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
                           _query("query_id", WORDS, "Those that answer this question.")), errors=(400, *_READS)),
     Operation("POST", ARTIFACTS, "Keeps the whole answer to one read-only SELECT.", _told(Artifact, "It is kept."),
               takes=Body("The question.", {JSON: _of(MakeRequest)}), errors=(400, *_READS)),
-    Operation("GET", f"{ARTIFACTS}/{{id}}", "What an artifact holds, with a sample.", _told(ArtifactShown, "It."),
+    Operation("GET", f"{ARTIFACTS}/{{id}}", "What an artifact holds, with a sample.", _told(Shown, "It."),
               errors=(404, *_READS)),
     Operation("DELETE", f"{ARTIFACTS}/{{id}}", "Deletes it, unless it is pinned or held.", _told(Artifact, "As it was."),
               errors=(400, 404, *_READS)),

@@ -156,8 +156,8 @@ class Routes:
     async def sql(self, request: Request) -> Response:
         asked = _read(await _body(request), SqlRequest)
         answer = await run_in_threadpool(
-            self._app.warehouse.ask, asked.sql, query_id=self._app.query_id(),
-            rows_max=max(1, min(asked.rows_max, sys.maxsize)), seconds_max=QUERY_SECONDS_MAX,
+            self._app.adhoc.ask, asked.sql, rows_max=max(1, min(asked.rows_max, sys.maxsize)),
+            seconds_max=QUERY_SECONDS_MAX,
         )  # fmt: skip
         return _json(answer_json(answer))
 
@@ -270,8 +270,9 @@ async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, CdeskError)
     status = 400 if error.exit_code == 2 else 503 if error.retryable or isinstance(error, QueueError) else 500
     if isinstance(error, OverCap):
+        estimate = {"bytes": error.bytes, "rows": error.rows}
         return _json(
-            {"error": str(error), "estimate": {"bytes": error.bytes, "rows": error.rows}, "cap": error.cap}, status
+            {"error": str(error), "estimate": estimate, "cap": error.cap, "can_sample": error.can_sample}, status
         )
     return _error(507 if isinstance(error, QueueFull) else status, str(error))
 

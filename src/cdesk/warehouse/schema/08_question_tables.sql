@@ -3,7 +3,7 @@
 -- Never edited once released.
 
 -- One row for each run of a question. question_key: question, version, parameters and role, whatever the data was.
--- parameters, answer_columns, answer_rows, estimate, sample: JSON text. row_count: of the whole answer.
+-- parameters, answer_columns, answer_rows, estimate, sampled: JSON text. row_count: of the whole answer.
 CREATE TABLE IF NOT EXISTS QUESTION_ANSWERS (
     query_id VARCHAR NOT NULL,
     question_key VARCHAR NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS QUESTION_ANSWERS (
     answer_rows VARCHAR NOT NULL,
     row_count BIGINT NOT NULL,
     estimate VARCHAR,
-    sample VARCHAR,
+    sampled VARCHAR,
     artifact_id VARCHAR
 );
 
