@@ -378,10 +378,13 @@ class App(Producer):
     @cached_property
     def tickets(self) -> Tickets:
         """Long questions, answered one after the other; those that were not done are taken up."""
+        from cdesk.query.guard import guarded
         from cdesk.query.ticket import Tickets
 
         at_once = max(1, (os.cpu_count() or 1) // 2)
-        return Tickets(self.home.tickets, self._answer_ticket, self.query_id, at_once=at_once, clock=self.clock)
+        return Tickets(
+            self.home.tickets, self._answer_ticket, self.query_id, at_once=at_once, check=guarded, clock=self.clock
+        )  # fmt: skip
 
     def _answer_ticket(self, ticket: Ticket, execution: Execution) -> Artifact:
         from cdesk.query.make import MakeRequest, make

@@ -275,7 +275,9 @@ def test_a_restart_takes_up_what_was_not_done(real: Desk) -> None:
     """What is done stays done; what ran or waited runs again, and being stopped in order is not held against it."""
     with real.open() as opened:
         done = ended(opened, opened.submit(Submission("SELECT 1")))
-        runs, waits = opened.submit(Submission(ENDLESS)), opened.submit(Submission("SELECT 2"))
+        runs = opened.submit(Submission(ENDLESS))
+        real.at += timedelta(seconds=1)
+        waits = opened.submit(Submission("SELECT 2"))
         real.wait_begun()
         real.wait_begun()
     for _ in range(RUNS_MAX):

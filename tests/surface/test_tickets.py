@@ -93,6 +93,21 @@ def test_nonsense_is_refused(served: Served, body: bytes) -> None:
     assert answer.status_code == 400 and answer.json()["error"].startswith("the request body is wrong: ")
 
 
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELEKT 1", "SELEKT"), ("", ""), ("DELETE FROM CLAUDE_STREAM_V2", "DELETE"), ("SELECT 1; SELECT 2", "one"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "read_csv"), ("SELECT * FROM QUERY_HISTORY_OF_OTHERS", "QUERY_HISTORY"),
+    ],
+)  # fmt: skip
+def test_what_could_never_run_gets_no_ticket(served: Served, sql: str, said: str) -> None:
+    """The guard says so at once."""
+    before = served.client.get(PATH).json()
+    answer = served.client.post(PATH, json={"sql": sql})
+    assert answer.status_code == 400 and said in answer.json()["error"] and "\n" not in answer.json()["error"]
+    assert served.client.get(PATH).json() == before
+
+
 def test_too_much_is_refused(served: Served) -> None:
     long = served.client.post(PATH, json={"sql": "x" * (tickets.SQL_CHARACTERS_MAX + 1)})
     assert long.status_code == 400 and "longer than 100,000 characters" in long.json()["error"]

@@ -10,6 +10,7 @@ from cdesk.activity.model import Person
 from cdesk.artifact.artifacts import Artifacts
 from cdesk.artifact.model import Artifact, Chart, Column
 from cdesk.errors import QueryRefused
+from cdesk.query.guard import guarded
 from cdesk.warehouse.warehouse import Answer, Execution, Warehouse
 
 ROWS_MAX = 200_000
@@ -42,7 +43,7 @@ def make(
     if asked.parent is not None:
         artifacts.get(asked.parent)
     answer = warehouse.ask(
-        asked.sql, query_id=query_id(), rows_max=ROWS_MAX + 1, seconds_max=seconds_max, execution=execution
+        guarded(asked.sql), query_id=query_id(), rows_max=ROWS_MAX + 1, seconds_max=seconds_max, execution=execution
     )
     if len(answer.rows) > ROWS_MAX:
         raise QueryRefused(f"the answer has more than {ROWS_MAX:,} rows.", "Narrow it down, or sum it up.")
