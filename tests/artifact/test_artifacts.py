@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_reading_is_counted_and_not_lost_at_the_end(house: House) -> None:
     house.artifacts.close()
     [(count, at)] = house.warehouse.query("SELECT access_count, last_accessed_at FROM ARTIFACTS").rows
     assert count == 2 and at == house.at.replace(tzinfo=None)
+
+
+def test_many_keep_and_read_at_once(house: House) -> None:
+    """Each gets its own."""
+
+    def work(number: int) -> bool:
+        kept = house.keep([(number, f"of {number}")] * 50)
+        house.artifacts.pin(kept.artifact_id)
+        page = house.artifacts.page(kept.artifact_id, limit=60)
+        return page.rows == [[number, f"of {number}"]] * 50 and house.artifacts.get(kept.artifact_id).is_pinned
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(work, range(18)))
+    assert len(house.artifacts.latest()) == 18
 
 
 # -- lineage, pin, hold --------------------------------------------------------------------------------------------

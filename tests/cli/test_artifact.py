@@ -53,7 +53,9 @@ def person(
         return
     with serve(tmp_path / "home") as served:
         port = urlsplit(served.url).port or 0
-        monkeypatch.setattr("cdesk.cli.artifact.connect", lambda home: Client(ServiceRecord(0, port, ""), TOKEN))
+        monkeypatch.setattr(
+            "cdesk.cli.artifact.connect", lambda home, patience_s: Client(ServiceRecord(0, port, ""), TOKEN)
+        )
         yield Person(capsys, served)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -119,10 +120,12 @@ class Parquet:
 
 
 def _connected(folder: Path) -> duckdb.DuckDBPyConnection:
+    spill = folder / "spill"
+    shutil.rmtree(spill, ignore_errors=True)  # what a killed process left; one process at a time owns a home
     connection = duckdb.connect(
         ":memory:",
         config={
-            "memory_limit": MEMORY_LIMIT, "threads": "1", "temp_directory": str(folder / "spill"),
+            "memory_limit": MEMORY_LIMIT, "threads": "1", "temp_directory": str(spill),
             "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
         },
     )  # fmt: skip

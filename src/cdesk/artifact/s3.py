@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 COPIES_BYTES_MAX = 1024**3
 PART_BYTES = 8 * 1024 * 1024
+PART, PART_SECONDS_MAX = ".part", 3_600.0
 TIMEOUT = "30s"
 
 
@@ -60,7 +62,7 @@ class S3Store:
             return copy
         with translated("copy an artifact here"):
             self._copies.mkdir(exist_ok=True, mode=0o700)
-            beside = self._copies / f"{sha256}.{os.urandom(4).hex()}"
+            beside = self._copies / f"{sha256}.{os.urandom(4).hex()}{PART}"
             try:
                 self._fetch(place, beside, sha256)
                 beside.replace(copy)
@@ -114,7 +116,10 @@ class S3Store:
             )
 
     def _make_room(self, newest: Path) -> None:
-        """The copies that were not read for longest go first."""
+        """The copies that were not read for longest go first; what a killed process was fetching goes, too."""
+        for part in self._copies.glob(f"*{PART}"):
+            if time.time() - part.stat().st_mtime > PART_SECONDS_MAX:
+                part.unlink(missing_ok=True)
         copies = sorted(self._copies.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
         room = COPIES_BYTES_MAX
         for copy in copies:

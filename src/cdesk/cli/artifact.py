@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cdesk.app import App
 
 LISTED, PAGE_ROWS = 50, 100
+PATIENCE_S = 300.0
+"""A long question, and then the writing of its answer."""
 PATH = "/v1/artifacts"
 _ABOUT = """Artifacts: whole results, kept for 90 days, each with the question it answers.
 
@@ -178,7 +180,7 @@ class _House:
 
 @contextmanager
 def _asked() -> Iterator[_Service | _House]:
-    client = connect(config.home())
+    client = connect(config.home(), PATIENCE_S)
     if client is not None:
         yield _Service(client)
         return

@@ -43,7 +43,7 @@ Call get_context when you begin work in a project, and whenever it would help to
 failures and what fixed them, open threads, files that change together, spend. It answers in milliseconds.
 Call search_activity for what somebody did, when, or with which error. Call usage for tokens and dollars. Call \
 list_questions, then ask, for ready-made questions: tools and their failures, slow tools, recent sessions, failures now.
-Statements carry citations: activity:<id>, atom:<id>, cdesk:<query_id>. Repeat a citation when you repeat a statement; \
+Statements carry citations: activity:<id>, atom:<id>, cdesk:<query_id>, artifact:<id>; get_artifact pages through the last. Repeat a citation when you repeat a statement; \
 explain tells where one comes from.
 Call record_insight when you learned something durable that the next session should know: a command that fixed a recurring \
 failure, a convention, a decision and its reason. Call log_event for a happening worth counting, such as a deployment.
