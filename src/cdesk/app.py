@@ -39,6 +39,7 @@ from cdesk.errors import CdeskError, QueueError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.adhoc import Adhoc
 from cdesk.query.completeness import Completeness
+from cdesk.query.estimate import Estimator
 from cdesk.query.insights import Insights
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
@@ -224,7 +225,8 @@ class App(Producer):
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
-        self.adhoc = Adhoc(self.warehouse, self.query_id)
+        self.estimator = Estimator(self.warehouse, clock=clock)
+        self.adhoc = Adhoc(self.warehouse, self.query_id, self.estimator)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)
