@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _measure(folder: Path) -> None:
-    print(machine.describe())
+    print(machine.facts())
     print(f"{'estimated':>12} {'read':>12} {'times':>6} {'ms':>6} {'plan ms':>8} {'guard ms':>8}  question")
     warehouse = DuckDBWarehouse(folder)
     estimator = Estimator(warehouse)

@@ -17,7 +17,7 @@ from cdesk.query.adhoc import Adhoc
 from cdesk.query.estimate import BLOCK_BYTES, Estimate, Estimator, in_words
 from cdesk.warehouse.duckdb.store import FILE_NAME, DuckDBWarehouse
 
-ROWS = 130_000
+ROWS = 125_000
 ALL = "SELECT * FROM CLAUDE_STREAM_V2"
 FIGURES = "SELECT activity, sum(_prompt_tokens) FROM CLAUDE_STREAM_V2 GROUP BY 1"
 LATE = f"{FIGURES.replace(' GROUP', ' WHERE ts >= $1 GROUP')}"
@@ -35,7 +35,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path
     opened.query(f"""
         INSERT INTO CLAUDE_STREAM_V2 BY NAME
         SELECT uuid() AS activity_id, ts + INTERVAL 1 SECOND * n AS ts, 'tool_called' AS activity, 'c' || hash(n) % 50 AS customer,
-               feature_json, md5(n::VARCHAR) AS _session_id, (hash(n) % 100000)::BIGINT AS _prompt_tokens
+               CASE WHEN n % 20 = 0 THEN feature_json END AS feature_json, md5(n::VARCHAR) AS _session_id, (hash(n) % 100000)::BIGINT AS _prompt_tokens
           FROM (FROM CLAUDE_STREAM_V2 LIMIT 1), range({ROWS}) r(n) ORDER BY n
     """)
     opened.query("CHECKPOINT")
@@ -122,6 +122,15 @@ def test_over_the_cap_is_refused_with_the_estimate(warehouse: DuckDBWarehouse) -
 def test_what_is_refused_is_not_estimated(warehouse: DuckDBWarehouse) -> None:
     with pytest.raises(QueryRefused):
         Adhoc(warehouse, lambda: "q_1", Estimator(warehouse)).estimate("FROM _STREAM_BEFORE")
+
+
+def test_what_cannot_be_planned_is_the_askers_and_on_record(warehouse: DuckDBWarehouse) -> None:
+    adhoc = Adhoc(warehouse, lambda: "q_wrong", Estimator(warehouse))
+    with pytest.raises(QueryRefused, match="nope"):
+        adhoc.estimate("SELECT nope FROM V_ERRORS")
+    with pytest.raises(QueryRefused, match="nope"):
+        adhoc.ask("SELECT nope FROM V_ERRORS", rows_max=1, seconds_max=9.0)
+    assert warehouse.query("SELECT execution_status FROM QUERY_HISTORY WHERE query_id = 'q_wrong'").rows == [("FAIL",)]
 
 
 def test_it_is_said_in_words() -> None:
