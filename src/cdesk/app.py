@@ -41,6 +41,7 @@ from cdesk.query.adhoc import Adhoc
 from cdesk.query.ask import Asker, Ran, Sampled
 from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
+from cdesk.query.estimate import Estimator
 from cdesk.query.explain import Explanation, explain, with_cell
 from cdesk.query.insights import Insights
 from cdesk.query.provenance import DataVersions
@@ -236,7 +237,8 @@ class App(Producer):
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
-        self.adhoc = Adhoc(self.warehouse, self.query_id)
+        self.estimator = Estimator(self.warehouse, clock=clock)
+        self.adhoc = Adhoc(self.warehouse, self.query_id, self.estimator)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)

@@ -10,6 +10,7 @@ import msgspec
 from cdesk import config
 from cdesk.cli import show
 from cdesk.cli.client import connect
+from cdesk.query.granted import BYTES_MAX
 
 ROWS_SHOWN = 200
 FOLD_AT = 28
@@ -27,10 +28,14 @@ def run(arguments: list[str]) -> int:
         "  cdesk sql \"SELECT table_name FROM information_schema.tables ORDER BY 1\"",
     )  # fmt: skip
     parser.add_argument("query", help="the SELECT; - reads it from standard input")
-    parser.add_argument("--json", action="store_true", help='print {"columns", "rows", "query_id"}')
+    parser.add_argument("--json", action="store_true", help='print {"columns", "rows", "query_id", "estimate"}')
+    parser.add_argument("--estimate", action="store_true", help="say what it would read; do not run it")
+    parser.add_argument("--bytes-max", type=int, metavar="N", default=BYTES_MAX, help="refuse to read more")
     given = parser.parse_args(arguments)
     query = sys.stdin.read() if given.query == "-" else given.query
-    answer = ask(query, ROWS_MAX if given.json else ROWS_SHOWN + 1)
+    if given.estimate:
+        return _show_estimate(estimate(query), given.json)
+    answer = ask(query, ROWS_MAX if given.json else ROWS_SHOWN + 1, given.bytes_max)
     if given.json:
         show.json(answer)
     else:
@@ -38,19 +43,48 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def ask(query: str, rows_max: int) -> dict[str, Any]:
+def ask(query: str, rows_max: int, bytes_max: int) -> dict[str, Any]:
     client = connect(config.home())
     if client is not None:
-        return dict(client.post("/v1/sql", {"sql": query, "rows_max": rows_max}))
+        return dict(client.post("/v1/sql", {"sql": query, "rows_max": rows_max, "bytes_max": bytes_max}))
     from cdesk.app import open_app
     from cdesk.query.cells import answer_json
 
     app = open_app()
     try:
         app.uploader.drain()
-        return answer_json(app.adhoc.ask(query, rows_max=rows_max, seconds_max=SECONDS_MAX))
+        told = app.adhoc.ask(query, rows_max=rows_max, seconds_max=SECONDS_MAX, bytes_max=bytes_max)
+        return {**answer_json(told.answer), "estimate": msgspec.to_builtins(told.estimate)}
     finally:
         app.close()
+
+
+def estimate(query: str) -> dict[str, Any]:
+    client = connect(config.home())
+    if client is not None:
+        return dict(client.post("/v1/sql/estimate", {"sql": query}))
+    from cdesk.app import open_app
+
+    app = open_app()
+    try:
+        app.uploader.drain()
+        return dict(msgspec.to_builtins(app.adhoc.estimate(query)))
+    finally:
+        app.close()
+
+
+def _show_estimate(told: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        show.json(told)
+    else:
+        print(_size(told))
+    return 0
+
+
+def _size(told: dict[str, Any]) -> str:
+    from cdesk.query.estimate import Estimate, in_words
+
+    return in_words(Estimate(**told))
 
 
 def _show(answer: dict[str, Any]) -> None:
@@ -59,7 +93,7 @@ def _show(answer: dict[str, Any]) -> None:
         print(f"No rows. ({answer['query_id']})")
         return
     more = f" · only the first {ROWS_SHOWN} are shown" if len(rows) > ROWS_SHOWN else ""
-    note = f"{min(len(rows), ROWS_SHOWN)} rows{more} · {answer['query_id']}"
+    note = f"{min(len(rows), ROWS_SHOWN)} rows{more} · {_size(answer['estimate'])} · {answer['query_id']}"
     texts = [[_text(value) for value in row] for row in rows[:ROWS_SHOWN]]
     if _width(answer["columns"], texts) > show.width():
         show.records(answer["columns"], texts, note=note)

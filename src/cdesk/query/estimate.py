@@ -34,8 +34,6 @@ GROWTH = 0.05
 SECONDS_KEPT = 600.0
 UNWRITTEN_BYTES = 32
 """A value that is not in the file yet, in the mean."""
-DOCUMENT_PATHS_MIN = 20
-"""A document stored key by key has more parts than this; else its keys can only be read with all of it."""
 
 _BOUND = re.compile(r"\(?(\w+) (>=|<=|>|<|=) '([^']+)'::TIMESTAMP")
 _WORD = re.compile(r"\w+")
@@ -51,11 +49,12 @@ class Estimate(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A column in a row group. blocks: of the file · unwritten: values that are not there yet · paths: parts it is stored in"""
+    """A column in a row group. blocks: of the file · unwritten: values that are not there yet
+    is_apart: it is a document stored key by key; else its keys can only be read with all of it"""
 
     blocks: frozenset[int]
     unwritten: int
-    paths: int
+    is_apart: bool
     first: datetime | None
     last: datetime | None
 
@@ -155,8 +154,7 @@ def _add(scan: Scan, layout: Layout, found: _Found) -> None:
             part = parts.get(name)
             if part is None:
                 continue
-            is_apart = bool(key) and part.paths >= DOCUMENT_PATHS_MIN
-            found.blocks |= frozenset(sorted(part.blocks)[:1]) if is_apart else part.blocks
+            found.blocks |= frozenset(sorted(part.blocks)[:1]) if key and part.is_apart else part.blocks
             found.unwritten += part.unwritten * UNWRITTEN_BYTES
 
 
@@ -179,10 +177,10 @@ def _may_hold(part: Part | None, operator: str, time: datetime) -> bool:
 def _layout(rows: list[tuple[Any, ...]], size: int, now: float) -> Layout:
     counts: dict[int, int] = {}
     parts: dict[int, dict[str, Part]] = {}
-    for group, column, count, blocks, unwritten, paths, first, last in rows:
+    for group, column, count, blocks, unwritten, is_apart, first, last in rows:
         counts[group] = max(counts.get(group, 0), int(count or 0))
         parts.setdefault(group, {})[column] = Part(
-            frozenset(blocks or ()), int(unwritten or 0), int(paths), first, last
+            frozenset(blocks or ()), int(unwritten or 0), bool(is_apart), first, last
         )
     return Layout(counts, parts, size, now)
 

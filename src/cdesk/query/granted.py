@@ -6,6 +6,9 @@ here; what is told of them is in views that are. The names of all tables can be 
 
 from __future__ import annotations
 
+BYTES_MAX = 2 * 10**9
+"""That a question may read, as it is estimated, unless who asks says otherwise."""
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.lower().split())

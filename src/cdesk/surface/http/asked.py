@@ -7,14 +7,22 @@ from typing import Any
 
 import msgspec
 
+from cdesk.query.granted import BYTES_MAX
 from cdesk.query.usage import By
 
 ROWS_MAX = 10_000
 
 
 class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """bytes_max: what it may read, as it is estimated"""
+
     sql: str
     rows_max: int = ROWS_MAX
+    bytes_max: int = BYTES_MAX
+
+
+class EstimateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sql: str
 
 
 class ImportRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,6 +30,7 @@ from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
 from cdesk.query.ask import Answered, AskRequest
+from cdesk.query.estimate import Estimate
 from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
 from cdesk.query.make import MakeRequest
@@ -48,7 +49,7 @@ from cdesk.surface.http.artifacts import AT_PAGE as ARTIFACTS_AT_PAGE
 from cdesk.surface.http.artifacts import PATH as ARTIFACTS
 from cdesk.surface.http.artifacts import Artifacts, HoldRequest, Link, LinkRequest, Shown
 from cdesk.surface.http.artifacts import at_page as artifacts_at_page
-from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.asked import EstimateRequest, ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
 from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, ReplayRequest
@@ -118,6 +119,7 @@ class SqlAnswer(msgspec.Struct, frozen=True):
     columns: list[str]
     rows: list[list[Any]]
     query_id: str
+    estimate: Estimate | None = None
 
 
 class UsageTotals(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -225,7 +227,7 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: tuple[type, ...] = (
-    Error, RpcStatus, Status, DatasetRequest, DatasetAnswer, SqlRequest, SqlAnswer, UsageRequest, UsageReport, ImportRequest, ImportLine,
+    Error, RpcStatus, Status, DatasetRequest, DatasetAnswer, SqlRequest, SqlAnswer, EstimateRequest, Estimate, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
@@ -346,6 +348,8 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(Status, "The status."), errors=_READS),
     Operation("POST", "/v1/sql", "One read-only SELECT, for at most 30 seconds.", _told(SqlAnswer, "Its rows."),
               takes=Body("The question.", {JSON: _of(SqlRequest)}), errors=(400, *_READS)),
+    Operation("POST", "/v1/sql/estimate", "What a SELECT would read, without running it.", _told(Estimate, "Its size."),
+              takes=Body("The question.", {JSON: _of(EstimateRequest)}), errors=(400, *_READS)),
     Operation("POST", "/v1/usage", "Tokens and dollars by day, week, month, session, project, model, tool or user.",
               _told(UsageReport, "The report."),
               takes=Body("What to report. `prices` is a price book of your own, see docs/pricing.md.",

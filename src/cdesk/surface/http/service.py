@@ -47,7 +47,7 @@ from cdesk.surface.http import (
 )
 from cdesk.surface.http import token as tokens
 from cdesk.surface.http.answers import Answers
-from cdesk.surface.http.asked import ImportRequest, SqlRequest, UsageRequest
+from cdesk.surface.http.asked import EstimateRequest, ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.mcp import McpRoute
 from cdesk.surface.http.page import PageRoutes
 from cdesk.surface.http.questions import routes as question_routes
@@ -70,6 +70,7 @@ def create(
         Route("/healthz", _health),
         Route("/v1/status", routes.status),
         Route("/v1/sql", routes.sql, methods=["POST"]),
+        Route("/v1/sql/estimate", routes.sql_estimate, methods=["POST"]),
         Route("/v1/usage", routes.usage, methods=["POST"]),
         Route("/v1/import", routes.import_, methods=["POST"]),
         Route("/v1/activities", routes.activities, methods=["POST"]),
@@ -155,11 +156,15 @@ class Routes:
 
     async def sql(self, request: Request) -> Response:
         asked = _read(await _body(request), SqlRequest)
-        answer = await run_in_threadpool(
+        told = await run_in_threadpool(
             self._app.adhoc.ask, asked.sql, rows_max=max(1, min(asked.rows_max, sys.maxsize)),
-            seconds_max=QUERY_SECONDS_MAX,
+            seconds_max=QUERY_SECONDS_MAX, bytes_max=asked.bytes_max,
         )  # fmt: skip
-        return _json(answer_json(answer))
+        return _json({**answer_json(told.answer), "estimate": told.estimate})
+
+    async def sql_estimate(self, request: Request) -> Response:
+        asked = _read(await _body(request), EstimateRequest)
+        return _json(await run_in_threadpool(self._app.adhoc.estimate, asked.sql))
 
     async def usage(self, request: Request) -> Response:
         asked = _read(await _body(request), UsageRequest)
