@@ -46,6 +46,7 @@ from cdesk.query.explain import Explanation, explain, with_cell
 from cdesk.query.insights import Insights
 from cdesk.query.provenance import DataVersions
 from cdesk.query.questions import Questions
+from cdesk.query.sample import Sampler
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
@@ -353,8 +354,8 @@ class App(Producer):
         """Answers questions, each once."""
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
-            self.warehouse, self.questions, versions, lambda: self.person.customer, keep=self._keep_answer,
-            redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
+            self.warehouse, self.questions, versions, lambda: self.person.customer, estimator=self.estimator,
+            sampler=Sampler(self.warehouse, clock=self.clock), keep=self._keep_answer, redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
