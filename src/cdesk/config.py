@@ -12,6 +12,9 @@
     [context]  hook = "off", "brief" or "full"
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
     [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
+    [snowflake]                                (see docs/snowflake.md)
+               connection = "name in connections.toml", or account, user and private_key_file or token_file
+               role, warehouse    database = "CDESK"    schema = "ACTIVITY"    load = false
 
 Unknown sections and keys are errors, so that a typing mistake is not silently without effect.
 """
@@ -19,6 +22,7 @@ Unknown sections and keys are errors, so that a typing mistake is not silently w
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,6 +94,39 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook: Literal["off", "brief", "full"] = "brief"
 
 
+class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """connection: a name of connections.toml, which may say all that is left out here
+    private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
+    load: whether the queue is carried there, too · statement_seconds_max: how long one statement may take"""
+
+    connection: str | None = None
+    connections_file: str | None = None
+    account: str | None = None
+    user: str | None = None
+    private_key_file: str | None = None
+    token_file: str | None = None
+    role: str | None = None
+    warehouse: str | None = None
+    database: str = "CDESK"
+    schema: str = "ACTIVITY"
+    load: bool = False
+    statement_seconds_max: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in ("database", "schema"):
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,254}", getattr(self, name)):
+                raise ValueError(f"{name} must be a plain name")
+        if self.private_key_file and self.token_file:
+            raise ValueError("give private_key_file or token_file, not both")
+        if not 0 < self.statement_seconds_max <= 604_800:
+            raise ValueError("statement_seconds_max must be above 0 and at most 604800")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it says whom to sign in with."""
+        return bool(self.connection or (self.account and self.user))
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonSettings = PersonSettings()
     claude: ClaudeSettings = ClaudeSettings()
@@ -98,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextSettings = ContextSettings()
     consent: Consent = Consent()
     drift: DriftPolicy = DriftPolicy()
+    snowflake: SnowflakeSettings = SnowflakeSettings()
 
 
 class Home(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ from cdesk.warehouse.duckdb import columns
 from cdesk.warehouse.duckdb.known import Known
 from cdesk.warehouse.duckdb.recent import Recent
 from cdesk.warehouse.facts import Changed, Observations, Stored, joined, packed, whole
+from cdesk.warehouse.hot import hot
 from cdesk.warehouse.warehouse import STREAM, Merged
 
 ALIASED = frozenset({"claude_responded", "user_asked", "message_injected"})
@@ -314,11 +315,11 @@ def _ranges(wanted: dict[str, Extent]) -> list[tuple[int, int, set[str]]]:
 
 def _before(stored: Stored, seq: int) -> tuple[Any, ...]:
     """Values in the order of `columns.BEFORE`."""
-    row, hot = stored.row, columns.hot(stored.row.feature_json)
+    row, told = stored.row, hot(stored.row.feature_json)
     return (
         seq, row.activity_id, stored.ts, stored.shown, row.anonymous_customer_id, row.activity,
         columns.encoded(row.feature_json), row.revenue_impact, row.link, row.org_id, row.session_id,
-        ",".join(sorted(stored.seen)), stored.first_seq, *(getattr(hot, name) for name in hot.__struct_fields__),
+        ",".join(sorted(stored.seen)), stored.first_seq, *(getattr(told, name) for name in told.__struct_fields__),
     )  # fmt: skip
 
 
@@ -344,12 +345,12 @@ def _encoded(row: _Row, numbered: _Numbered, ingested_at: int, seq: int) -> tupl
     activity, stored = row.activity, row.stored
     sources = sorted(row.seen)
     observations = packed(row.seen) if len(sources) > 1 else None
-    hot = columns.hot(activity.feature_json)
+    told = hot(activity.feature_json)
     return (
         activity.activity_id, columns.microseconds(activity.ts), row.shown, activity.anonymous_customer_id,
         activity.activity, columns.encoded(activity.without_nulls().feature_json), activity.revenue_impact, activity.link,
         *numbered,
         activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
         activity.identity, activity.also_id, activity.also_id_2, observations,
-        *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,
+        *(getattr(told, name) for name in told.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,
     )  # fmt: skip
