@@ -73,7 +73,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     log = (folder / "log").open("wb")
     server = subprocess.Popen(
-        [PYTHON, str(Path(__file__).parent / "emulator" / "server.py"), str(port)], env=environment, stdout=log, stderr=log
+        [PYTHON, str(Path(__file__).parent / "emulator" / "server.py"), str(port)],
+        env=environment,
+        stdout=log,
+        stderr=log,
     )
     try:
         _wait(server, port, folder / "log")

@@ -89,12 +89,18 @@ NAME = r'((?:"[^"]+"|[\w$.]+))'
 REFUSED: tuple[tuple[str, str], ...] = (
     (r"\bcreate\s+(or\s+replace\s+)?database\b.*\bclone\b", "a cloned database would be empty here"),
     (r"\bcreate\s+.*\b(dynamic\s+table|materialized\s+view|iceberg\s+table)\b", "it would never be refreshed here"),
-    (r"\bcreate\s+(or\s+replace\s+)?(table|view)\b.*\bwith\s+row\s+access\s+policy\b", "attach policies by ALTER TABLE"),
+    (
+        r"\bcreate\s+(or\s+replace\s+)?(table|view)\b.*\bwith\s+row\s+access\s+policy\b",
+        "attach policies by ALTER TABLE",
+    ),
     (r"\bflatten\s*\(.*\b(outer|recursive)\s*=>\s*true", "OUTER and RECURSIVE are ignored here"),
     (r"\bcreate\s+(or\s+replace\s+)?function\b", "a function would return its own text here"),
     (r"\bon\s+conflict\b", "Snowflake has no ON CONFLICT"),
     (r"\bfilter\s*\(\s*where\b", "Snowflake has no FILTER"),
-    (r"\binsert\b.*\bvalues\b.*\bparse_json\s*\(", "Snowflake takes no PARSE_JSON in VALUES"),
+    (
+        r"^\s*insert\s+into\s+[\w.]+\s*(\([^)]*\))?\s*values\b.*\bparse_json\s*\(",
+        "Snowflake takes no PARSE_JSON in VALUES",
+    ),
     (r"\bnop_regexes\b", "nothing is made to succeed here"),
 )
 RECORDED = (
@@ -356,7 +362,9 @@ def add_row_policy(cursor: Any, found: re.Match[str], sql: str) -> Any:
     return done(cursor)
 
 
-@on(r"^\s*alter\s+table\s+" + NAME + r"\s+drop\s+(?:all\s+row\s+access\s+policies|row\s+access\s+policy\s+" + NAME + ")")
+@on(
+    r"^\s*alter\s+table\s+" + NAME + r"\s+drop\s+(?:all\s+row\s+access\s+policies|row\s+access\s+policy\s+" + NAME + ")"
+)
 def drop_row_policy(cursor: Any, found: re.Match[str], sql: str) -> Any:
     ACCOUNT.rows_of.pop(full(cursor._conn, found[1]), None)
     return done(cursor)
@@ -386,9 +394,73 @@ def swap(cursor: Any, found: re.Match[str], sql: str) -> Any:
     return done(cursor)
 
 
+@on(r"^\s*create\s+schema\b.*\bwith\s+managed\s+access\b")
+def managed_schema(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    ACCOUNT.recorded.append(sql)
+    return _original(cursor, re.sub(r"\s+with\s+managed\s+access\b", "", sql, flags=re.IGNORECASE))
+
+
+@on(r"^\s*create\s+(?:or\s+replace\s+)?view\b.*\bsnowflake\.account_usage\.")
+def account_usage_view(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    """There is no such database here to bind it to."""
+    check_grammar(sql)
+    ACCOUNT.recorded.append(sql)
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+(row\s+access|masking)\s+policy\s+" + NAME + r"\s+set\s+body\s*->\s*(.*?)\s*;?\s*$")
+def set_body(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    kept = ACCOUNT.row_policies if found[1].lower().startswith("row") else ACCOUNT.masks
+    name = full(cursor._conn, found[2])
+    if name not in kept:
+        raise refuse(f"Policy '{found[2]}' does not exist or not authorized.", 2003, "02000")
+    kept[name].body = found[3]
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+table\s+" + NAME + r"\s+(?:modify|alter)\s+column\s+(\w+)\s+unset\s+masking\s+policy")
+def unset_mask(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    ACCOUNT.masked.get(full(cursor._conn, found[1]), {}).pop(found[2].upper(), None)
+    return done(cursor)
+
+
+@on(r"^\s*drop\s+(row\s+access|masking)\s+policy\s+(?:if\s+exists\s+)?" + NAME)
+def drop_policy(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    name = full(cursor._conn, found[2])
+    if any(policy == name for policy, _ in ACCOUNT.rows_of.values()):
+        raise refuse(f"Policy {found[2]} cannot be dropped because it is attached.", 3518, "42601")
+    ACCOUNT.row_policies.pop(name, None)
+    ACCOUNT.masks.pop(name, None)
+    return done(cursor)
+
+
+@on(r"^\s*select\s+policy_name\s+from\s+table\s*\(.*policy_references\s*\(\s*ref_entity_name\s*=>\s*'([^']+)'")
+def policy_references(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    policy = ACCOUNT.rows_of.get(full(cursor._conn, found[1]))
+    if policy is None:
+        return _original(cursor, "select 'x' as policy_name where false")
+    return _original(cursor, f"select '{policy[0][2]}' as policy_name")
+
+
+@on(r"^\s*drop\s+(stage|sequence)\s+(?:if\s+exists\s+)?" + NAME)
+def drop_stage(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    if found[1].lower() == "sequence":
+        return None
+    name = full(cursor._conn, found[2])
+    cursor._duck_conn.execute(
+        "delete from _fs_global._fs_information_schema._fs_stages where database_name = ? and schema_name = ? and name = ?",
+        list(name),
+    )
+    return done(cursor)
+
+
 @on(RECORDED)
 def record(cursor: Any, found: re.Match[str], sql: str) -> Any:
-    if re.match(r"^\s*create\s+(or\s+replace\s+)?(transient\s+|temporary\s+)?(table|schema|database|view)", sql, re.IGNORECASE):
+    if re.match(
+        r"^\s*create\s+(or\s+replace\s+)?(transient\s+|temporary\s+)?(table|schema|database|view)", sql, re.IGNORECASE
+    ):
         if re.search(r"\bcluster\s+by\b|\bdata_retention_time_in_days\b", sql, re.IGNORECASE):
             ACCOUNT.recorded.append(sql)  # without effect on the table, which is made all the same
         return None
@@ -411,7 +483,9 @@ def rewritten(cursor: Any, tree: exp.Expression) -> tuple[exp.Expression, list[S
     for table in list(tree.find_all(exp.Table)):
         if table is target or not isinstance(table.this, exp.Identifier):
             continue
-        name = full(cursor._conn, ".".join(f'"{part.name}"' if part.args.get("quoted") else part.name for part in table.parts))
+        name = full(
+            cursor._conn, ".".join(f'"{part.name}"' if part.args.get("quoted") else part.name for part in table.parts)
+        )
         if stream := ACCOUNT.streams.get(name):
             used.append(stream)
             source = changes(cursor, stream)
@@ -431,7 +505,9 @@ def guarded(name: Name) -> str:
         policy, columns = ACCOUNT.rows_of[name]
         where = " where " + bound(ACCOUNT.row_policies[policy], columns)
     if name in ACCOUNT.masked:
-        masks = (f"{bound(ACCOUNT.masks[policy], [column])} as {column}" for column, policy in ACCOUNT.masked[name].items())
+        masks = (
+            f"{bound(ACCOUNT.masks[policy], [column])} as {column}" for column, policy in ACCOUNT.masked[name].items()
+        )
         replaced = f" replace ({', '.join(masks)})"
     return f"select *{replaced} from {dotted(name)} as _guarded{where}"
 
@@ -468,9 +544,7 @@ def history(cursor: Any, sql: str) -> str:
     )
     if ACCOUNT.history:
         cursor._duck_conn.executemany("insert into _history values (?, ?, ?, ?, ?, ?, ?, ?)", ACCOUNT.history)
-    pattern = (
-        r"table\s*\(\s*information_schema\.query_history(?:_by_session)?\s*\([^)]*\)\s*\)|snowflake\.account_usage\.query_history"
-    )
+    pattern = r"table\s*\(\s*information_schema\.query_history(?:_by_session)?\s*\([^)]*\)\s*\)|snowflake\.account_usage\.query_history"
     return re.sub(pattern, "temp.main._history", sql, flags=re.IGNORECASE)
 
 
@@ -511,8 +585,9 @@ def fail_as_told(command: str) -> None:
 
 def _execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
     bare = re.sub(r"--[^\n]*", "", command)
+    checked = re.sub(r"\$\$.*?\$\$", "", bare, flags=re.DOTALL)  # what a task does is looked at when it runs
     for pattern, reason in REFUSED:
-        if re.search(pattern, bare, re.IGNORECASE | re.DOTALL):
+        if re.search(pattern, checked, re.IGNORECASE | re.DOTALL):
             raise refuse(f"the emulator refuses this: {reason}")
     for pattern_, handler in ROUTES:
         found = pattern_.match(bare)
@@ -528,7 +603,13 @@ def _execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: 
     if isinstance(tree, exp.Insert | exp.Merge | exp.Update | exp.Delete | exp.Create):
         for stream in used:
             look(self, stream)
-    result = _original(self, tree.sql("snowflake") if used else command if tree is None else tree.sql("snowflake"), params, *args, **kwargs)
+    result = _original(
+        self,
+        tree.sql("snowflake") if used else command if tree is None else tree.sql("snowflake"),
+        params,
+        *args,
+        **kwargs,
+    )
     if not in_transaction(self):
         for stream in used:
             consume(self, stream)

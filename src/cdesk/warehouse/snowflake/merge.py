@@ -6,7 +6,7 @@
 
 COPY, MERGE and clearing the landing table are one transaction: a batch is there wholly or not at all, and told again it
 finds its rows and changes nothing. So it does not matter where it was cut short, and a file that stays behind is in
-nobody's way (a stage is swept by a task).
+nobody's way: each batch has a folder of its own in the stage.
 
 Others may write the same rows meanwhile. Each line says which state of its row it was made from (`was_seq`); a row that has
 moved on is not touched, fewer rows are counted than were sent, and the batch is taken back and made anew.
@@ -15,6 +15,7 @@ moved on is not touched, fewer rows are counted than were sent, and the batch is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.facts import Changed, Stored, joined, whole
 from cdesk.warehouse.snowflake import rows
 from cdesk.warehouse.snowflake.sessions import Session
+from cdesk.warehouse.snowflake.trouble import connector_errors
 from cdesk.warehouse.warehouse import Merged
 
 _HERE = Path(__file__).parent
@@ -72,23 +74,29 @@ class Merger:
         seq = int(session.execute(_NEXT, query_id=batch).rows[0][0])
         lines = rows.lines(changed, batch, seq, was_seq, self._clock.now())
         session.execute(_PUT.format(batch=batch), query_id=batch, file=BytesIO(lines))
+        try:
+            self._load(session, batch, len(changed), absorbed)
+        finally:
+            with suppress(connector_errors().Error):  # a file that stays is in nobody's way
+                session.execute(_REMOVE.format(batch=batch), query_id=batch)
+
+    def _load(self, session: Session, batch: str, rows_sent: int, absorbed: list[str]) -> None:
         with session.transaction(batch):
             if absorbed:
                 session.execute(self._absorb, [_array(absorbed)], query_id=batch)
             session.execute(_COPY.format(batch=batch), query_id=batch)
             written = session.execute(self._merge, [batch], query_id=batch).count
-            if written != len(changed):
+            if written != rows_sent:
                 raise WarehouseUnready(
-                    f"another writer changed the same facts at the same moment ({written} of {len(changed)} rows).",
+                    f"another writer changed the same facts at the same moment ({written} of {rows_sent} rows).",
                     "Nothing is lost, it is tried again.",
                 )
             session.execute(_CLEAR, [batch], query_id=batch)
-        session.execute(_REMOVE.format(batch=batch), query_id=batch)
 
 
 def sql(name: str) -> str:
-    """The text of one of the .sql files beside this one."""
-    return (_HERE / f"{name}.sql").read_text("utf-8")
+    """The text of one of the .sql files beside this one, with `?` for its one value."""
+    return (_HERE / f"{name}.sql").read_text("utf-8").replace(":1", "?")
 
 
 def _array(names: list[str]) -> str:

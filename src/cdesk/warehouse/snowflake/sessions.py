@@ -59,7 +59,7 @@ class Session:
         file: BytesIO | None = None,
     ) -> Result:
         """The outcome of one statement with `?` for its values. file: what a PUT sends."""
-        limits = {
+        limits: dict[str, Any] = {
             "QUERY_TAG": TAG.format(query_id),
             "STATEMENT_TIMEOUT_IN_SECONDS": max(1, round(seconds_max or self._seconds_max)),
         }

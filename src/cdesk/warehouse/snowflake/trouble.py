@@ -7,6 +7,7 @@ aside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -43,6 +44,7 @@ _REMEDIES: dict[int, str] = {
     390_318: "The OAuth token has expired: write a new one into the token file.",
     390_422: "A network policy keeps this machine out: ask who administers the account.",
 }
+_NUMBERED = re.compile(r"^\d{6} \(\w{5}\): ")
 _LATER = "Nothing is lost, it is tried again."
 
 
@@ -76,8 +78,13 @@ def answered(seconds_max: float) -> Iterator[None]:
 
 
 def unready(error: Error) -> WarehouseUnready:
-    remedy = _REMEDIES.get(number(error), "See that Snowflake can be reached.")
-    return WarehouseUnready(f"Snowflake cannot be used now: {first_line(error).rstrip('.')}.", f"{remedy} {_LATER}")
+    advice = remedy(error) or "See that Snowflake can be reached."
+    return WarehouseUnready(f"Snowflake cannot be used now: {first_line(error).rstrip('.')}.", f"{advice} {_LATER}")
+
+
+def remedy(error: Error) -> str:
+    """What a person can do; empty when that is not known."""
+    return _REMEDIES.get(number(error), "")
 
 
 def number(error: Error) -> int:
@@ -101,7 +108,8 @@ def first_line(error: BaseException) -> str:
     """Without the number of the query, which `str` puts before it."""
     said = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return _NUMBERED.sub("", line)
 
 
 def connector_errors() -> ModuleType:

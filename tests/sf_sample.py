@@ -1,0 +1,3 @@
+def sample():
+    from cdesk.sample import scene
+    return []
