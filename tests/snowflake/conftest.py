@@ -31,7 +31,11 @@ class Emulator:
 
     def settings(self, **more: Any) -> SnowflakeSettings:
         """Of a database that nobody else uses."""
-        given = {"database": f"CDESK_{os.getpid()}_{next(_number)}", "connection": "emulator"} | more
+        given = {
+            "database": f"CDESK_{os.getpid()}_{next(_number)}",
+            "connection": "emulator",
+            "role": "CDESK_OWNER",
+        } | more
         return SnowflakeSettings(connections_file=str(self.connections), **given)
 
     def post(self, path: str, said: dict[str, Any] | None = None) -> Any:

@@ -26,12 +26,15 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import fakesnow.copy_into as fake_copy
+import duckdb
+import fakesnow.arrow as fake_arrow
 import fakesnow.cursor as fake_cursor
 import fakesnow.server as fake_server
+import pyarrow
 import snowflake.connector.errors as errors
 import sqlglot
 import uvicorn
@@ -262,7 +265,7 @@ def look(cursor: Any, stream: Stream) -> None:
 
 @on(r"^\s*create\s+(?:or\s+replace\s+)?task\s+(?:if\s+not\s+exists\s+)?" + NAME + r"\s+(.*?)\bas\s+(.*)$")
 def create_task(cursor: Any, found: re.Match[str], sql: str) -> Any:
-    check_grammar(sql)
+    check_grammar(re.sub(r"\$\$.*\$\$", "$$ BEGIN RETURN 1; END; $$", sql, flags=re.DOTALL))
     when = re.search(r"\bwhen\s+(.*)$", found[2], re.IGNORECASE | re.DOTALL)
     body = found[3].strip().rstrip(";")
     ACCOUNT.tasks[full(cursor._conn, found[1])] = Task(body, when[1].strip() if when else None, sql)
@@ -529,6 +532,13 @@ def context(cursor: Any, node: exp.Expression, role: str) -> exp.Expression:
         return exp.Literal.string(role)
     if name.startswith("IS_ROLE_IN_SESSION(") and len(node.expressions) == 1:
         return exp.EQ(this=node.expressions[0].copy(), expression=exp.Literal.string(role))
+    if isinstance(node, exp.GetExtract) and isinstance(node.expression, exp.Literal):  # as text it would be quoted
+        steps = [exp.JSONPathRoot(), exp.JSONPathKey(this=node.expression.this)]
+        return exp.JSONExtract(this=node.this, expression=exp.JSONPath(expressions=steps))
+    if name.startswith(("TRY_TO_TIMESTAMP(", "TRY_TO_TIMESTAMP_NTZ(")) and len(node.expressions) == 1:
+        return exp.TryCast(this=node.expressions[0], to=exp.DataType.build("timestamp_ntz", dialect="snowflake"))
+    if isinstance(node, exp.CountIf):  # of no rows it is 0, not NULL
+        return exp.Count(this=exp.Case(ifs=[exp.If(this=node.this.copy(), true=exp.Literal.number(1))]))
     if name.startswith("SYSTEM$STREAM_HAS_DATA("):
         stream = ACCOUNT.streams.get(full(cursor._conn, node.expressions[0].name))
         if stream is None:
@@ -537,15 +547,26 @@ def context(cursor: Any, node: exp.Expression, role: str) -> exp.Expression:
     return node
 
 
+HISTORY = (
+    "query_id varchar, query_text varchar, query_tag varchar, role_name varchar, execution_status varchar, error_message"
+    " varchar, total_elapsed_time bigint, timeout_seconds varchar, start_time timestamp, end_time timestamp, database_name"
+    " varchar, schema_name varchar, warehouse_name varchar, user_name varchar, error_code varchar, bytes_scanned bigint,"
+    " rows_produced bigint, credits_used_cloud_services double, execution_time bigint, compilation_time bigint"
+)
+
+
 def history(cursor: Any, sql: str) -> str:
-    cursor._duck_conn.execute(
-        "create or replace temp table _history (query_id varchar, query_text varchar, query_tag varchar, role_name varchar,"
-        " execution_status varchar, error_message varchar, total_elapsed_time bigint, timeout_seconds varchar)"
-    )
+    """The statement with the log of this server where it names Snowflake's."""
+    cursor._duck_conn.execute(f"create or replace temp table _history ({HISTORY})")
     if ACCOUNT.history:
-        cursor._duck_conn.executemany("insert into _history values (?, ?, ?, ?, ?, ?, ?, ?)", ACCOUNT.history)
-    pattern = r"table\s*\(\s*information_schema\.query_history(?:_by_session)?\s*\([^)]*\)\s*\)|snowflake\.account_usage\.query_history"
-    return re.sub(pattern, "temp.main._history", sql, flags=re.IGNORECASE)
+        cursor._duck_conn.executemany(
+            "insert into _history by position select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, null, null, 'fake',"
+            " null, null, null, null, $7, 0",
+            ACCOUNT.history,
+        )
+    nested = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+    pattern = rf"table\s*\(\s*information_schema\.query_history(?:_by_session)?\s*{nested}\s*\)|snowflake\.account_usage\.query_history"
+    return re.sub(pattern, "temp.main._history", sql, flags=re.IGNORECASE | re.DOTALL)
 
 
 _original = fake_cursor.FakeSnowflakeCursor.execute
@@ -556,13 +577,17 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     depth = _depth.get()
     token, began = _depth.set(depth + 1), time.monotonic()
     failure: str | None = None
+    started = datetime.now(UTC).replace(tzinfo=None)
     try:
         if depth == 0:
             fail_as_told(command)
         return _execute(self, command, params, *args, **kwargs)
-    except Exception as error:
+    except errors.Error as error:
         failure = str(error)[:200]
         raise
+    except Exception as error:  # else the connector would take it for a server in trouble, and try again and again
+        failure = f"the emulator cannot do this: {type(error).__name__}: {error}"
+        raise refuse(failure, 9_999, "99999") from error
     finally:
         _depth.reset(token)
         if depth == 0:
@@ -571,6 +596,7 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
             ACCOUNT.history.append([
                 str(uuid.uuid4()), command, said.get("QUERY_TAG"), getattr(self._conn, "_role", "PUBLIC"),
                 "FAIL" if failure else "SUCCESS", failure, elapsed, str(said.get("STATEMENT_TIMEOUT_IN_SECONDS", "")),
+                started, datetime.now(UTC).replace(tzinfo=None),
             ])  # fmt: skip
 
 
@@ -595,33 +621,73 @@ def _execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: 
             return result
     if re.search(r"\bquery_history\s*\(|account_usage\.query_history", bare, re.IGNORECASE):
         return _original(self, history(self, bare), params, *args, **kwargs)
+    if re.match(r"^\s*(begin|start\s+transaction)\b", bare, re.IGNORECASE):
+        self._conn._is_in_transaction = True
     if re.match(r"^\s*(commit|rollback)\b", bare, re.IGNORECASE):
         return end(self, command, params, *args, **kwargs)
-    if not re.match(r"^\s*(select|with|insert|merge|update|delete|create)\b", bare, re.IGNORECASE):
+    if re.match(r"^\s*merge\b", bare, re.IGNORECASE):
+        return merge(self, bare, kwargs.get("binding_params") or params)
+    if not re.match(r"^\s*(select|with|insert|update|delete|create)\b", bare, re.IGNORECASE) or not wants_rewriting(
+        bare
+    ):
         return _original(self, command, params, *args, **kwargs)
     tree, used = rewritten(self, sqlglot.parse_one(bare, read="snowflake"))
-    if isinstance(tree, exp.Insert | exp.Merge | exp.Update | exp.Delete | exp.Create):
+    if isinstance(tree, exp.Insert | exp.Update | exp.Delete):
         for stream in used:
             look(self, stream)
-    result = _original(
-        self,
-        tree.sql("snowflake") if used else command if tree is None else tree.sql("snowflake"),
-        params,
-        *args,
-        **kwargs,
-    )
+    result = _original(self, tree.sql("snowflake"), params, *args, **kwargs)
     if not in_transaction(self):
         for stream in used:
             consume(self, stream)
     return result
 
 
+def wants_rewriting(sql: str) -> bool:
+    """Whether it says anything that fakesnow has no idea of."""
+    text = sql.upper()
+    named = (name[2] for known in (ACCOUNT.streams, ACCOUNT.rows_of, ACCOUNT.masked) for name in known)
+    return any(word in text for word in (*CONTEXT, *named))
+
+
+CONTEXT = ("CURRENT_ROLE", "IS_ROLE_IN_SESSION", "SYSTEM$", "COUNT_IF", "GET(", "TRY_TO_TIMESTAMP")
+
+
+def merge(cursor: Any, sql: str, params: Any) -> Any:
+    """By DuckDB's own MERGE, which refuses a row that several rows match, as Snowflake does; fakesnow's would take it."""
+    tree, used = rewritten(cursor, sqlglot.parse_one(sql, read="snowflake"))
+    for action in tree.find_all(exp.Update, exp.Insert):
+        names = action.this.expressions if isinstance(action, exp.Insert) and action.this else action.expressions
+        for name in names:
+            column = name.this if isinstance(name, exp.EQ) else name
+            if isinstance(column, exp.Column):
+                column.set("table", None)
+    for stream in used:
+        look(cursor, stream)
+    given = list(params) if params else None
+    text = cursor._transform(tree, given).sql("duckdb")
+    try:
+        actions = [row[0] for row in cursor._duck_conn.execute(f"{text} RETURNING merge_action", given).fetchall()]
+    except duckdb.Error as error:
+        number = 100_090 if "more than once" in str(error) or "multiple" in str(error).lower() else 100_035
+        if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+            number = 2_003
+        raise refuse(str(error).splitlines()[0], number, "22000") from error
+    if not in_transaction(cursor):
+        for stream in used:
+            consume(cursor, stream)
+    inserted = sum(action == "INSERT" for action in actions)
+    counts = f'select {inserted} as "number of rows inserted", {len(actions) - inserted} as "number of rows updated"'
+    cursor._execute(sqlglot.parse_one(counts))
+    return cursor
+
+
 def in_transaction(cursor: Any) -> bool:
-    return bool(cursor._conn._in_transaction)
+    return bool(getattr(cursor._conn, "_is_in_transaction", False))
 
 
 def end(cursor: Any, command: str, params: Any, *args: Any, **kwargs: Any) -> Any:
     is_commit = command.strip().lower().startswith("commit")
+    cursor._conn._is_in_transaction = False
     for stream in ACCOUNT.streams.values():
         if is_commit:
             consume(cursor, stream)
@@ -646,6 +712,20 @@ def parse_one(sql: str) -> Any:
 
 
 fake_server.parse_one = parse_one
+
+
+_times = fake_arrow.timestamp_to_sf_struct
+
+
+def times(column: Any) -> Any:
+    """fakesnow sends a time that is NULL as 1970."""
+    whole = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
+    filled = _times(whole.fill_null(0))
+    fields = [filled.type.field(place) for place in range(filled.type.num_fields)]
+    return pyarrow.StructArray.from_arrays(filled.flatten(), fields=fields, mask=whole.is_null())
+
+
+fake_arrow.timestamp_to_sf_struct = times
 
 
 # -- the server ----------------------------------------------------------------------------------------------------
@@ -687,13 +767,14 @@ async def query(request: Request) -> JSONResponse:
 
 
 async def tick(request: Request) -> JSONResponse:
-    """What Snowflake's scheduler would do now: every started task whose WHEN holds."""
+    """What Snowflake's scheduler would do now: every started task without a schedule whose WHEN holds, as its owner."""
     said = await request.json()
     connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
-    connection._role = "PUBLIC"
+    connection._role = "CDESK_OWNER"
     before = len(ACCOUNT.runs)
     for name, task in list(ACCOUNT.tasks.items()):
-        if task.state == "started" and name[:2] == (said["database"], said["schema"]):
+        is_due = not re.search(r"\bschedule\s*=", task.text.partition("$$")[0], re.IGNORECASE)
+        if task.state == "started" and is_due and name[:2] == (said["database"].upper(), said["schema"].upper()):
             run(connection.cursor(), name)
     return JSONResponse(ACCOUNT.runs[before:])
 
@@ -729,5 +810,4 @@ app = Starlette(routes=[
 ])  # fmt: skip
 
 if __name__ == "__main__":
-    assert fake_copy
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

@@ -32,12 +32,10 @@ from cdesk.warehouse.warehouse import Merged
 
 _HERE = Path(__file__).parent
 _NEXT = "SELECT COMMIT_NUMBER.NEXTVAL"
-_PUT = "PUT 'file://{batch}.json' '@CLAUDE_STAGE/{batch}/' AUTO_COMPRESS = TRUE OVERWRITE = TRUE"
-_COPY = (
-    "COPY INTO CLAUDE_LANDING FROM '@CLAUDE_STAGE/{batch}/' FILE_FORMAT = (TYPE = 'JSON') ON_ERROR = ABORT_STATEMENT"
-)
+_PUT = "PUT file://{batch}.json @CLAUDE_STAGE/{batch}/ AUTO_COMPRESS = TRUE OVERWRITE = TRUE"
+_COPY = "COPY INTO CLAUDE_LANDING FROM @CLAUDE_STAGE/{batch}/ FILE_FORMAT = (TYPE = 'JSON') ON_ERROR = ABORT_STATEMENT"
 _CLEAR = "DELETE FROM CLAUDE_LANDING WHERE line:batch::VARCHAR = ?"
-_REMOVE = "REMOVE '@CLAUDE_STAGE/{batch}/'"
+_REMOVE = "REMOVE @CLAUDE_STAGE/{batch}/"
 
 
 class Merger:

@@ -3,7 +3,7 @@
     reads: X on T (standard, initial rows)   CREATE STREAM X ON TABLE T SHOW_INITIAL_ROWS = TRUE
     when: changes                            WHEN SYSTEM$STREAM_HAS_DATA('X'), no schedule: it costs nothing while nothing comes
     when: cron …                             SCHEDULE = 'USING CRON …'
-    scratch: S                               emptied first, in the same transaction
+    scratch: S                               emptied at the end, in the same transaction
     :now                                     SYSDATE()
 
 A stream is not made anew when its task changes: it would forget how far it had come.
@@ -76,8 +76,8 @@ def _block(task: Task) -> str:
     body = _NOW.sub("SYSDATE()", task.sql).strip().rstrip(";")
     return f"""BEGIN
     BEGIN TRANSACTION;
-{emptied}{body};
-    COMMIT;
+{body};
+{emptied}    COMMIT;
 EXCEPTION
     WHEN OTHER THEN
         ROLLBACK;

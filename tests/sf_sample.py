@@ -1,3 +1,0 @@
-def sample():
-    from cdesk.sample import scene
-    return []
