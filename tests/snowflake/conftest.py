@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from typing import Any
 import pytest
 
 from cdesk.config import SnowflakeSettings
+from cdesk.refresh.task import load
+from cdesk.warehouse.snowflake import task
+from cdesk.warehouse.snowflake.deploy import Deployment
+from cdesk.warehouse.snowflake.sessions import Sessions
+from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.environ.get("CDESK_EMULATOR_PYTHON", ROOT / ".venv" / "emulator" / "bin" / "python"))
@@ -57,6 +63,44 @@ class Emulator:
     def fail(self, pattern: str, number: int, message: str, **more: str) -> None:
         """The next statement that looks like this fails so."""
         self.post("/_emu/fault", {"pattern": pattern, "number": number, "message": message, **more})
+
+
+@dataclass(frozen=True)
+class Account:
+    """A deployed database, and a way to ask it. emulator: None in a real account."""
+
+    settings: SnowflakeSettings
+    sessions: Sessions
+    warehouse: SnowflakeWarehouse
+    emulator: Emulator | None
+
+    @contextmanager
+    def deployment(self) -> Iterator[Deployment]:
+        with self.sessions.take() as session:
+            yield Deployment(session, self.settings, task.steps(load()))
+
+
+REAL = os.environ.get("CDESK_TEST_SNOWFLAKE_CONNECTION")
+"""A name in ~/.snowflake/connections.toml: the same tests in a database of their own there, dropped at the end."""
+
+
+@pytest.fixture(scope="session")
+def account(request: pytest.FixtureRequest) -> Iterator[Account]:
+    """One for all tests: they use facts of their own."""
+    if REAL:
+        pytest.importorskip("snowflake.connector", reason="Snowflake's connector is not installed: cdesk[snowflake]")
+        settings, emulator = SnowflakeSettings(connection=REAL, database=f"CDESK_TEST_{os.getpid()}"), None
+    else:
+        emulator = request.getfixturevalue("emulator")
+        settings = emulator.settings()
+    sessions = Sessions(settings)
+    with sessions.take() as session:
+        Deployment(session, settings, task.steps(load())).apply("a revision")
+    warehouse = SnowflakeWarehouse(settings, sessions=sessions)
+    yield Account(settings, sessions, warehouse, emulator)
+    if REAL:
+        warehouse.query(f"DROP DATABASE IF EXISTS {settings.database}")
+    sessions.close()
 
 
 @pytest.fixture(scope="session")
