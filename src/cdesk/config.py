@@ -97,7 +97,8 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """connection: a name of connections.toml, which may say all that is left out here
     private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
-    load: whether the queue is carried there, too · statement_seconds_max: how long one statement may take"""
+    load: whether the queue is carried there, too · batch_seconds: how long lines are gathered for one batch
+    statement_seconds_max: how long one statement may take"""
 
     connection: str | None = None
     connections_file: str | None = None
@@ -110,6 +111,7 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     database: str = "CDESK"
     schema: str = "ACTIVITY"
     load: bool = False
+    batch_seconds: float = 60.0
     statement_seconds_max: float = 600.0
 
     def __post_init__(self) -> None:
@@ -120,6 +122,8 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             raise ValueError("give private_key_file or token_file, not both")
         if not 0 < self.statement_seconds_max <= 604_800:
             raise ValueError("statement_seconds_max must be above 0 and at most 604800")
+        if self.batch_seconds <= 0:
+            raise ValueError("batch_seconds must be above 0")
 
     @property
     def is_given(self) -> bool:
@@ -219,6 +223,27 @@ class Home(msgspec.Struct, frozen=True):
             raise ConfigError(
                 f"cannot use {self.path} as home: {error.strerror}.", "Set CDESK_HOME to a folder of your own."
             ) from None
+
+
+def snowflake(settings: Settings, environment: Mapping[str, str] = os.environ) -> SnowflakeSettings:
+    """The section, with what `CDESK_SNOWFLAKE_ACCOUNT`, `CDESK_SNOWFLAKE_USER`, `CDESK_SNOWFLAKE_PRIVATE_KEY_FILE` and the
+    others of its texts say instead. Raises ConfigError."""
+    fields = (
+        "connection",
+        "account",
+        "user",
+        "private_key_file",
+        "token_file",
+        "role",
+        "warehouse",
+        "database",
+        "schema",
+    )
+    said = {name: value for name in fields if (value := environment.get(f"CDESK_SNOWFLAKE_{name.upper()}"))}
+    try:
+        return msgspec.structs.replace(settings.snowflake, **said)
+    except ValueError as error:
+        raise ConfigError(f"CDESK_SNOWFLAKE_…: {error}.", "Correct or unset it.") from None
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Home:

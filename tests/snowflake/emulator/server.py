@@ -473,7 +473,7 @@ def record(cursor: Any, found: re.Match[str], sql: str) -> Any:
 # -- queries -------------------------------------------------------------------------------------------------------
 
 
-def rewritten(cursor: Any, tree: exp.Expression) -> tuple[exp.Expression, list[Stream]]:
+def rewritten(cursor: Any, tree: Any) -> tuple[Any, list[Stream]]:
     """Streams, policies and context functions of a statement as plain SQL, and the streams that it reads."""
     used: list[Stream] = []
     target = tree.this if isinstance(tree, exp.Merge | exp.Insert | exp.Update | exp.Delete | exp.Create) else None
@@ -520,7 +520,7 @@ def bound(policy: Policy, columns: list[str]) -> str:
     return tree.sql("snowflake")
 
 
-def context(cursor: Any, node: exp.Expression, role: str) -> exp.Expression:
+def context(cursor: Any, node: Any, role: str) -> Any:
     if not isinstance(node, exp.Anonymous | exp.Func) or isinstance(node, exp.Connector):
         return node
     name = node.sql("snowflake").upper()
@@ -759,7 +759,8 @@ async def query(request: Request) -> JSONResponse:
     if connection is None:  # as Snowflake says it: a session that is no more
         return JSONResponse({"data": None, "code": "390111", "message": "Session no longer exists.", "success": False})
     connection._statement = {key.upper(): value for key, value in (said.get("parameters") or {}).items()}
-    return await fake_server.query_request(request)
+    answer: JSONResponse = await fake_server.query_request(request)
+    return answer
 
 
 async def tick(request: Request) -> JSONResponse:

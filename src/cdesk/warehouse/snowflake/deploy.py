@@ -61,6 +61,7 @@ class Deployment:
         self._settings = settings
         self._extra = extra
         self._clock = clock
+        self._log_is_there = self._log_takes_texts = False
 
     def plan(self) -> list[Step]:
         """The steps that `apply` would take now, in order; [] when all is there. Changes nothing."""
@@ -169,7 +170,7 @@ class Deployment:
         """Those that could not be recorded yet."""
         if not self._has_log():
             return records
-        self._execute(_bound("version_text"))
+        self._make_log_take_texts()
         for record in records:
             self._execute(_bound("record_step"), record.values)
         return []
@@ -180,18 +181,24 @@ class Deployment:
     def _texts(self) -> dict[str, str]:
         if not self._has_log():
             return {}
-        self._execute(_bound("version_text"))
+        self._make_log_take_texts()
         return {name: text for name, text in self._execute(_bound("recorded_texts")) if text}
 
     def _has_log(self) -> bool:
         """False also where there is no database yet."""
         errors = connector_errors()
-        try:
-            return bool(self._execute(_bound("has_version_table")))
-        except errors.ProgrammingError as error:
-            if number(error) in _MISSING:
-                return False
-            raise
+        if not self._log_is_there:
+            try:
+                self._log_is_there = bool(self._execute(_bound("has_version_table")))
+            except errors.ProgrammingError as error:
+                if number(error) not in _MISSING:
+                    raise
+        return self._log_is_there
+
+    def _make_log_take_texts(self) -> None:
+        if not self._log_takes_texts:
+            self._execute(_bound("version_text"))
+            self._log_takes_texts = True
 
     def _rows_of(self, table: str) -> bool:
         try:
