@@ -479,23 +479,40 @@ def rewritten(cursor: Any, tree: Any) -> tuple[Any, list[Stream]]:
     target = tree.this if isinstance(tree, exp.Merge | exp.Insert | exp.Update | exp.Delete | exp.Create) else None
     if isinstance(target, exp.Schema):
         target = target.this
-    for table in list(tree.find_all(exp.Table)):
-        if table is target or not isinstance(table.this, exp.Identifier):
+    own = {cte.alias.upper() for cte in tree.find_all(exp.CTE)}
+    for table in list(tree.find_all(exp.Table)) if not isinstance(tree, exp.Create) else ():
+        if (
+            table is target
+            or not isinstance(table.this, exp.Identifier)
+            or (not table.db and table.name.upper() in own)
+        ):
             continue
         name = full(
             cursor._conn, ".".join(f'"{part.name}"' if part.args.get("quoted") else part.name for part in table.parts)
         )
         if stream := ACCOUNT.streams.get(name):
             used.append(stream)
-            source = changes(cursor, stream)
+            query = sqlglot.parse_one(
+                f"select * from {shown(cursor, name, stream)} as {table.alias or table.name}", read="duckdb"
+            )
         elif name in ACCOUNT.rows_of or name in ACCOUNT.masked:
-            source = guarded(name)
+            query = sqlglot.parse_one(f"select * from ({guarded(name)}) as {table.alias or table.name}", read="duckdb")
         else:
             continue
-        query = sqlglot.parse_one(f"select * from ({source}) as {table.alias or table.name}", read="duckdb")
         table.replace(query.args["from_"].this)
     role = getattr(cursor._conn, "_role", "PUBLIC")
     return tree.transform(lambda node: context(cursor, node, role)), used
+
+
+def shown(cursor: Any, name: Name, stream: Stream) -> str:
+    """The stream's changes as a temporary table: the same ones for as long as a transaction lasts."""
+    seen = cursor._conn.__dict__.setdefault("_seen", set())
+    table = f"temp.main._CHANGES_{name[2]}"
+    if name not in seen:
+        cursor._duck_conn.execute(f"create or replace temp table _CHANGES_{name[2]} as {changes(cursor, stream)}")
+        if in_transaction(cursor):
+            seen.add(name)
+    return table
 
 
 def guarded(name: Name) -> str:
@@ -521,25 +538,29 @@ def bound(policy: Policy, columns: list[str]) -> str:
 
 
 def context(cursor: Any, node: Any, role: str) -> Any:
-    if not isinstance(node, exp.Anonymous | exp.Func) or isinstance(node, exp.Connector):
-        return node
-    name = node.sql("snowflake").upper()
-    if name.startswith("CURRENT_ROLE("):
-        return exp.Literal.string(role)
-    if name.startswith("IS_ROLE_IN_SESSION(") and len(node.expressions) == 1:
-        return exp.EQ(this=node.expressions[0].copy(), expression=exp.Literal.string(role))
+    """One node of a statement as DuckDB would say it; most are as they are."""
     if isinstance(node, exp.GetExtract) and isinstance(node.expression, exp.Literal):  # as text it would be quoted
         steps = [exp.JSONPathRoot(), exp.JSONPathKey(this=node.expression.this)]
         return exp.JSONExtract(this=node.this, expression=exp.JSONPath(expressions=steps))
-    if name.startswith(("TRY_TO_TIMESTAMP(", "TRY_TO_TIMESTAMP_NTZ(")) and len(node.expressions) == 1:
-        return exp.TryCast(this=node.expressions[0], to=exp.DataType.build("timestamp_ntz", dialect="snowflake"))
     if isinstance(node, exp.CountIf):  # of no rows it is 0, not NULL
         return exp.Count(this=exp.Case(ifs=[exp.If(this=node.this.copy(), true=exp.Literal.number(1))]))
-    if name.startswith("SYSTEM$STREAM_HAS_DATA("):
-        stream = ACCOUNT.streams.get(full(cursor._conn, node.expressions[0].name))
+    if type(node).__name__ == "CurrentRole":
+        return exp.Literal.string(role)
+    if not isinstance(node, exp.Anonymous):
+        return node
+    name, given = node.name.upper(), node.expressions
+    if name == "CURRENT_ROLE":
+        return exp.Literal.string(role)
+    if name == "IS_ROLE_IN_SESSION" and len(given) == 1:
+        return exp.EQ(this=given[0].copy(), expression=exp.Literal.string(role))
+    if name in ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ") and len(given) == 1:
+        return exp.TryCast(this=given[0], to=exp.DataType.build("timestamp_ntz", dialect="snowflake"))
+    if name == "SYSTEM$STREAM_HAS_DATA":
+        stream = ACCOUNT.streams.get(full(cursor._conn, given[0].name))
         if stream is None:
-            raise refuse(f"Stream '{node.expressions[0].name}' does not exist or not authorized.", 2003, "02000")
-        return sqlglot.parse_one(f"(select count(*) > 0 from ({changes(cursor, stream)}))", read="duckdb")
+            raise refuse(f"Stream '{given[0].name}' does not exist or not authorized.", 2003, "02000")
+        [(has_data,)] = cursor._duck_conn.execute(f"select count(*) > 0 from ({changes(cursor, stream)})").fetchall()
+        return exp.Boolean(this=has_data)
     return node
 
 
@@ -576,7 +597,7 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     started = datetime.now(UTC).replace(tzinfo=None)
     try:
         if depth == 0:
-            fail_as_told(command)
+            fail_as_told(re.sub(r"--[^\n]*", "", command))
         return _execute(self, command, params, *args, **kwargs)
     except errors.Error as error:
         failure = str(error)[:200]
@@ -684,6 +705,7 @@ def in_transaction(cursor: Any) -> bool:
 def end(cursor: Any, command: str, params: Any, *args: Any, **kwargs: Any) -> Any:
     is_commit = command.strip().lower().startswith("commit")
     cursor._conn._is_in_transaction = False
+    cursor._conn.__dict__.pop("_seen", None)
     for stream in ACCOUNT.streams.values():
         if is_commit:
             consume(cursor, stream)

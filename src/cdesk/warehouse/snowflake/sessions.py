@@ -126,11 +126,17 @@ class Sessions:
             session.close()
 
     def _put_back(self, session: Session) -> None:
+        """What took one session has mostly taken the others, too."""
+        given_up = [session]
         with self._lock:
-            if not session.is_lost and not self._is_closed and len(self._idle) < IDLE_MAX:
+            if session.is_lost:
+                given_up += self._idle
+                self._idle = []
+            elif not self._is_closed and len(self._idle) < IDLE_MAX:
                 self._idle.append(session)
-                return
-        session.close()
+                given_up = []
+        for one in given_up:
+            one.close()
 
     def _open(self) -> Session:
         connect = self._connect or _connector()
