@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLAUDE := $(CURDIR)/$(VENV)/claude/node_modules/@anthropic-ai/claude-code-linux-x64/claude
 
-.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue bench-intake bench-refresh bench-context chaos lock wheel clean
+.PHONY: up down test test-snowflake lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue bench-intake bench-refresh bench-context chaos lock wheel clean
 
 up: $(VENV)/.installed
 	$(BIN)/cdesk up --detach
@@ -48,6 +48,15 @@ bench-queue: $(VENV)/.installed-dev
 chaos: $(VENV)/.installed-dev
 	CDESK_KILLS=200 CDESK_SERVICE_KILLS=20 CDESK_STARTS_AT_ONCE=10 CDESK_INJECTION_REACH=6 CDESK_FULL_DISKS=3 \
 	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 $(BIN)/python -m pytest tests/chaos -s -rs
+
+# Snowflake's connector against a local emulator, which needs a Python environment of its own.
+test-snowflake: $(VENV)/.installed-dev $(VENV)/emulator/.installed
+	$(BIN)/python -m pytest tests/snowflake
+
+$(VENV)/emulator/.installed: tests/snowflake/emulator/requirements.txt
+	$(PYTHON) -m venv $(VENV)/emulator
+	$(VENV)/emulator/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
+	  || { rm -rf $(VENV)/emulator; echo "no emulator of Snowflake: its tests are skipped"; }
 
 # A wheel, installed alone into a fresh environment, must run.
 wheel: $(VENV)/.installed-dev

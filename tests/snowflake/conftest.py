@@ -107,7 +107,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     pytest.importorskip("snowflake.connector", reason="Snowflake's connector is not installed: cdesk[snowflake]")
     if not PYTHON.exists():
-        pytest.skip("there is no emulator of Snowflake: `make .venv/emulator`, or set CDESK_EMULATOR_PYTHON")
+        pytest.skip("there is no emulator of Snowflake: `make test-snowflake`, or set CDESK_EMULATOR_PYTHON")
     folder = tmp_path_factory.mktemp("snowflake")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

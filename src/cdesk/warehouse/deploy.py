@@ -184,7 +184,7 @@ def undoing(before: str | None, after: str) -> str:
         if found := _MADE.match(statement):
             kind, name = " ".join(found[1].upper().split()), found[2]
             if (kind, name.upper()) not in known and name.upper().rpartition(".")[2] != _LOG:
-                back.append(f"DROP {kind} IF EXISTS {name}")
+                back.append(f"DROP {kind} {'' if kind == 'MASKING POLICY' else 'IF EXISTS '}{name}")
         elif found := _GRANTED.match(statement):
             back.append(f"REVOKE {found[1]} FROM ROLE {found[2]}")
         elif found := _GUARDED.match(statement):

@@ -1,6 +1,6 @@
 """A local Snowflake for tests: fakesnow's server, and what it lacks or takes without effect.
 
-Run by a Python of its own (`make .venv/emulator`), because fakesnow pins what cdesk does not:
+Run by a Python of its own (`make test-snowflake` makes it), because fakesnow pins what cdesk does not:
 
     python server.py PORT
 

@@ -114,7 +114,7 @@ class Deployment:
         for version, name, back in self._execute(_bound("newest_deployment")):
             kept = tuple(table for table in deploy.dropped_tables(back) if self._rows_of(table))
             for place, statement in enumerate(deploy.statements(deploy.without(back, kept)), 1):
-                self._statement(f"{name}, rolling back", place, statement)
+                self._undo(f"{name}, rolling back", place, statement)
             self._execute(_bound("undo_step"), (version,))
             undone.append(Undone(name, kept))
         return undone
@@ -150,6 +150,14 @@ class Deployment:
                 f"{step}, statement {place}: {first_line(error).rstrip('.')}.",
                 f"{remedy(error)} Deploy again when it is mended: it goes on here.".strip(),
             ) from error
+
+    def _undo(self, step: str, place: int, statement: str) -> None:
+        """What is not there any more has been undone before."""
+        try:
+            self._statement(step, place, statement)
+        except DeployFailed as failed:
+            if number(failed.__cause__) not in _MISSING:
+                raise
 
     def _is_done(self, statement: str) -> bool:
         """Of the two forms that Snowflake does not let run twice."""

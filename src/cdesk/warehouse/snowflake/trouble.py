@@ -87,10 +87,10 @@ def remedy(error: Error) -> str:
     return _REMEDIES.get(number(error), "")
 
 
-def number(error: Error) -> int:
+def number(error: BaseException | None) -> int:
     """Snowflake's, -1 when it is none of Snowflake's."""
     try:
-        return int(error.errno)
+        return int(getattr(error, "errno", -1))
     except (TypeError, ValueError):
         return -1
 
