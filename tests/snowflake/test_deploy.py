@@ -23,14 +23,14 @@ def test_what_is_deployed_is_there_and_a_second_time_does_nothing(account: Accou
     assert {(sha, status, len(checksum)) for _, sha, status, checksum in rows} == {("a revision", "completed", 64)}
 
 
-def test_a_table_that_was_dropped_under_us_is_found(account: Account) -> None:
+def test_what_was_dropped_under_us_is_found(account: Account) -> None:
     """And is there again once its step has run again."""
-    account.warehouse.query("DROP TABLE METRICS_DUE")
+    account.warehouse.query("DROP VIEW V_TASK_MONITORING")
     with account.deployment() as deployment:
         [finding] = deployment.verify()
-        assert finding.name == "METRICS_DUE"
-        account.warehouse.query("DELETE FROM ACTIVITY_SCHEMA_VERSION WHERE migration_name = '04_rollup_tables.sql'")
-        assert deployment.apply()[0].name == "04_rollup_tables.sql"
+        assert finding.name == "V_TASK_MONITORING"
+        account.warehouse.query("DELETE FROM ACTIVITY_SCHEMA_VERSION WHERE migration_name = '50_monitoring_views.sql'")
+        assert deployment.apply()[0].name == "50_monitoring_views.sql"
         assert deployment.verify() == []
 
 
