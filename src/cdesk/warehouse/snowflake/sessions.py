@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,8 +183,7 @@ def _token(path: Path) -> str:
 
 def _connector() -> Callable[..., Any]:
     connector_errors()
-    from snowflake.connector import connect
-
+    connect: Callable[..., Any] = import_module("snowflake.connector").connect
     return connect
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -97,9 +98,8 @@ def number(error: BaseException | None) -> int:
 
 def is_lost(error: BaseException) -> bool:
     """Whether another session may succeed where this one failed."""
-    from snowflake.connector import errors
-
-    return isinstance(error, errors.OperationalError | errors.InterfaceError) or (
+    errors = connector_errors()
+    return isinstance(error, (errors.OperationalError, errors.InterfaceError)) or (
         isinstance(error, errors.Error) and number(error) in LOST
     )
 
@@ -115,9 +115,8 @@ def first_line(error: BaseException) -> str:
 def connector_errors() -> ModuleType:
     """Imported when something is asked of Snowflake: the connector takes more than half a second."""
     try:
-        from snowflake.connector import errors
+        return import_module("snowflake.connector.errors")
     except ImportError:
         raise ConfigError(
             "Snowflake's connector is not installed.", "Install it: pip install 'cdesk[snowflake]'."
         ) from None
-    return errors
