@@ -12,7 +12,7 @@ up: $(VENV)/.installed
 down: $(VENV)/.installed
 	$(BIN)/cdesk down
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(VENV)/emulator/.installed
 	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
@@ -48,6 +48,12 @@ bench-queue: $(VENV)/.installed-dev
 chaos: $(VENV)/.installed-dev
 	CDESK_KILLS=200 CDESK_SERVICE_KILLS=20 CDESK_STARTS_AT_ONCE=10 CDESK_INJECTION_REACH=6 CDESK_FULL_DISKS=3 \
 	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 CDESK_EXAMPLES=10 $(BIN)/python -m pytest tests/chaos tests/refresh tests/query/test_rows.py -s -rs
+
+# A local emulator of Snowflake needs a Python environment of its own.
+$(VENV)/emulator/.installed: tests/snowflake/emulator/requirements.txt
+	$(PYTHON) -m venv $(VENV)/emulator
+	$(VENV)/emulator/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
+	  || { rm -rf $(VENV)/emulator; echo "no emulator of Snowflake: its tests are skipped"; }
 
 # A wheel, installed alone into a fresh environment, must run.
 wheel: $(VENV)/.installed-dev

@@ -58,7 +58,7 @@ from cdesk.queue.refusals import Refusals
 from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
-from cdesk.upload.uploader import Uploader
+from cdesk.upload.uploader import CATCH_UP_LINES_MAX, Uploader
 
 if TYPE_CHECKING:
     from cdesk.artifact.artifacts import Artifacts
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from cdesk.warehouse.warehouse import Answer, Execution
 
 CONSUMER = "warehouse"
+TEAM = "snowflake"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 BULK_BYTES_MIN = 16 * 1024 * 1024
 SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
@@ -398,6 +399,18 @@ class App(Producer):
             seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
         )  # fmt: skip
 
+    @cached_property
+    def team(self) -> Uploader:
+        """Carries the same lines into the team's warehouse in Snowflake, as a consumer of its own."""
+        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
+
+        warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
+        return Uploader(self._team_reader(), warehouse, self.dead)
+
+    def _team_reader(self) -> Reader:
+        """Segments are retired by the other consumer, who looks at them all the time."""
+        return Reader(self.home.queue, TEAM, self.dead, clock=self.clock, retire=lambda segment: None)
+
     # -- work --------------------------------------------------------------------------------------------------
 
     def import_transcripts(
@@ -452,6 +465,10 @@ class App(Producer):
         _ = self.tickets  # before two requests open them at once
         if self.home.artifacts.exists():
             self._thread("artifacts", self.sweep_artifacts)
+        if self.settings.snowflake.load:
+            self._thread("team", self._follow_team)
+        else:
+            self._team_reader().withdraw()
 
     @property
     def killed(self) -> Owner | None:
@@ -584,6 +601,21 @@ class App(Producer):
         from cdesk.query.keep import whole
 
         return whole(self.artifacts, template, answer, sample, self.person).artifact_id
+
+    def _follow_team(self) -> None:
+        """Whatever goes wrong is told and tried again with the next batch; the queue keeps everything meanwhile."""
+        waiting = self.settings.snowflake.batch_seconds
+        while not self._is_closing.is_set():
+            before = self.team.merged
+            try:
+                while not self._is_closing.is_set() and self.team.step(CATCH_UP_LINES_MAX):
+                    pass
+            except CdeskError as error:
+                observe.event("error", "team_waits", error=str(error))
+            moved = self.team.merged - before
+            if moved.inserted or moved.updated:
+                observe.event("info", "team_loaded", inserted=moved.inserted, updated=moved.updated)
+            self._is_closing.wait(waiting)
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""

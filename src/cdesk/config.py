@@ -16,6 +16,9 @@
                key_id = "env:NAME" or "file:/path"    secret = …    session_token = …
     [consent]  sources = [...]    exclude_projects = [...]    text = "keep"    (see governance/consent.py)
     [drift]    default = "additive"    llm = "strict"    (see governance/drift.py)
+    [snowflake]                                (see docs/snowflake.md)
+               connection = "name in connections.toml", or account, user and private_key_file or token_file
+               role, warehouse    database = "CDESK"    schema = "ACTIVITY"    load = false
 
 Unknown sections and keys are errors, so that a typing mistake is not silently without effect.
 """
@@ -135,6 +138,43 @@ def _is_safe(endpoint: str) -> bool:
     return bool(re.match(r"https://[^/@?#]+/?$|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?$", endpoint))
 
 
+class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """connection: a name of connections.toml, which may say all that is left out here
+    private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
+    load: whether the queue is carried there, too · batch_seconds: how long lines are gathered for one batch
+    statement_seconds_max: how long one statement may take"""
+
+    connection: str | None = None
+    connections_file: str | None = None
+    account: str | None = None
+    user: str | None = None
+    private_key_file: str | None = None
+    token_file: str | None = None
+    role: str | None = None
+    warehouse: str | None = None
+    database: str = "CDESK"
+    schema: str = "ACTIVITY"
+    load: bool = False
+    batch_seconds: float = 60.0
+    statement_seconds_max: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in ("database", "schema"):
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,254}", getattr(self, name)):
+                raise ValueError(f"{name} must be a plain name")
+        if self.private_key_file and self.token_file:
+            raise ValueError("give private_key_file or token_file, not both")
+        if not 0 < self.statement_seconds_max <= 604_800:
+            raise ValueError("statement_seconds_max must be above 0 and at most 604800")
+        if self.batch_seconds <= 0:
+            raise ValueError("batch_seconds must be above 0")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it says whom to sign in with."""
+        return bool(self.connection or (self.account and self.user))
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonSettings = PersonSettings()
     claude: ClaudeSettings = ClaudeSettings()
@@ -145,6 +185,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     artifacts: ArtifactSettings = ArtifactSettings()
     consent: Consent = Consent()
     drift: DriftPolicy = DriftPolicy()
+    snowflake: SnowflakeSettings = SnowflakeSettings()
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -243,6 +284,27 @@ class Home(msgspec.Struct, frozen=True):
             raise ConfigError(
                 f"cannot use {self.path} as home: {error.strerror}.", "Set CDESK_HOME to a folder of your own."
             ) from None
+
+
+def snowflake(settings: Settings, environment: Mapping[str, str] = os.environ) -> SnowflakeSettings:
+    """The section, with what `CDESK_SNOWFLAKE_ACCOUNT`, `CDESK_SNOWFLAKE_USER`, `CDESK_SNOWFLAKE_PRIVATE_KEY_FILE` and the
+    others of its texts say instead. Raises ConfigError."""
+    fields = (
+        "connection",
+        "account",
+        "user",
+        "private_key_file",
+        "token_file",
+        "role",
+        "warehouse",
+        "database",
+        "schema",
+    )
+    said = {name: value for name in fields if (value := environment.get(f"CDESK_SNOWFLAKE_{name.upper()}"))}
+    try:
+        return msgspec.structs.replace(settings.snowflake, **said)
+    except ValueError as error:
+        raise ConfigError(f"CDESK_SNOWFLAKE_…: {error}.", "Correct or unset it.") from None
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Home:

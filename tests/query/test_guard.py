@@ -22,7 +22,7 @@ from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 OWN_WORKINGS = {
     "OCCURRENCE_STATE", "OCCURRENCE_TOUCHED", "ROLLUP_CHANGED", "METRICS_DUE", "LEGAL_HOLD", "ARTIFACT_CONTENT_DUE",
     "ARTIFACT_CLEANUPS", "QUARANTINE", "CONTEXT_INPUTS", "INSIGHT_TOUCHED", "RECORDED_ATOM", "SIGNAL", "SIGNAL_DUE",
-    "SIGNAL_NOW", "DETECTED_ATOM", "DETECTOR",
+    "SIGNAL_NOW", "DETECTED_ATOM", "DETECTOR", "QUESTION_ANSWERS", "QUESTION_DECISIONS",
 }  # fmt: skip
 """Tables that are nobody's to read but cdesk's, besides those that begin with `_`."""
 

@@ -281,6 +281,19 @@ def test_a_segment_stays_until_every_consumer_is_past_it(folder: Path, dead: Dea
     assert drained(fast) == []
 
 
+def test_nothing_stays_for_a_consumer_that_is_no_more(folder: Path, dead: DeadLetters) -> None:
+    """And it would begin anew, with what is there then."""
+    write(folder, 1, line(1))
+    team, warehouse = Reader(folder, "team", dead), Reader(folder, "warehouse", dead)
+    team.read()
+    assert drained(warehouse) == [line(1)] and len(segments(folder)) == 1
+    team.withdraw()
+    warehouse.commit(warehouse.read())
+    assert segments(folder) == []
+    write(folder, 2, line(2))
+    assert drained(team) == [line(2)]
+
+
 def test_looking_at_the_depth_makes_nobody_a_consumer(folder: Path, dead: DeadLetters) -> None:
     """`cdesk status` looks and goes; nothing waits for it."""
     write(folder, 0, line(1))

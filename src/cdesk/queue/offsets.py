@@ -31,6 +31,10 @@ class Offsets:
         if not self._path.exists():
             self.save({})
 
+    def forget(self) -> None:
+        """From now on, nothing stays for this consumer."""
+        self._path.unlink(missing_ok=True)
+
     def save(self, offsets: dict[str, int]) -> None:
         self._disk.replace(self._path, msgspec.json.encode(offsets, order="sorted") + b"\n")
 

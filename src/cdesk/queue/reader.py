@@ -135,6 +135,12 @@ class Reader:
             self.delivered += len(delivery.lines)
         self._delete_finished()
 
+    def withdraw(self) -> None:
+        """This consumer is no more: nothing has to stay for it, and it would begin anew."""
+        with translated("forget what was read"):
+            self._offsets.forget()
+        self._at, self._is_announced = {}, False
+
     def depth(self, now_s: float) -> Depth:
         """What waits for this consumer now."""
         return measure(self._folder, self._at, self._ends, now_s)

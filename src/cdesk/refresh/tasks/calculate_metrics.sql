@@ -120,7 +120,7 @@ USING (
             measured.starts,
             m.subject,
             m.metric,
-            CASE m.subject || '/' || m.metric
+            CASE (m.subject || '/' || m.metric)
                 WHEN 'usage/cost_usd' THEN IFF(priced > 0, cost_usd, IFF(unpriced = 0 AND responses > 0, 0, NULL))
                 WHEN 'usage/tokens' THEN IFF(responses > 0, tokens, NULL)::DOUBLE
                 WHEN 'usage/sessions' THEN NULLIF(sessions, 0)::DOUBLE
@@ -164,7 +164,7 @@ WHEN NOT MATCHED AND s.value IS NOT NULL THEN INSERT (
     valid_until, is_stale, usage_count, schema_version, is_quarantined
 ) VALUES (
     s.id, :now, s.customer, s.subject, s.metric, TO_VARIANT(s.value),
-    CASE s.subject || '/' || s.metric
+    CASE (s.subject || '/' || s.metric)
         WHEN 'usage/cost_usd' THEN 'usd'
         WHEN 'usage/tokens' THEN 'tokens'
         WHEN 'usage/sessions' THEN 'sessions'
@@ -176,7 +176,7 @@ WHEN NOT MATCHED AND s.value IS NOT NULL THEN INSERT (
     END,
     s.grain, IFF(s.subject = 'query_performance', 0.95, 1.0),
     'aggregate_calculation',
-    PARSE_JSON(CASE s.subject || '/' || s.metric
+    PARSE_JSON(CASE (s.subject || '/' || s.metric)
         WHEN 'usage/cost_usd' THEN '{"task": "calculate_metrics", "features": ["claude_responded.cost_usd"]}'
         WHEN 'usage/tokens' THEN '{"task": "calculate_metrics", "features": ["claude_responded.total_tokens", "claude_responded.is_counted"]}'
         WHEN 'usage/sessions' THEN '{"task": "calculate_metrics", "features": []}'

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import nanoarrow as na  # type: ignore[import-untyped]
 
 from cdesk.activity.catalog import CATALOG, complete
 from cdesk.activity.model import SCHEMA_VERSION, Features, RawActivity
+from cdesk.warehouse.hot import hot_of
 from cdesk.warehouse.warehouse import STREAM
 
 COLUMNS: dict[str, str] = {
@@ -77,7 +78,7 @@ def of_fresh(
     """Rows of facts seen for the first time, by one source. Raises msgspec.DecodeError for features that are no object."""
     count = len(activities)
     told = [a.customer for a in activities]
-    hot = [_hot_of(activity.feature_json) for activity in activities]
+    hot = [hot_of(activity.feature_json) for activity in activities]
     return {
         "activity_id": [a.activity_id for a in activities],
         "ts": times,
@@ -160,48 +161,12 @@ def _insert_sql(table: str, names: tuple[str, ...]) -> str:
 
 # -- features ------------------------------------------------------------------------------------------------------
 
-_Count = Annotated[int, msgspec.Meta(ge=-(2**63 - 1), le=2**63 - 1)]
-
-
-class Hot(msgspec.Struct, frozen=True):
-    """What reports sum over every day: beside the VARIANT as columns of its own type, read twenty times faster."""
-
-    project_path: str | None = None
-    model: str | None = None
-    speed: str | None = None
-    is_counted: bool | None = None
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    cache_creation_5m_tokens: _Count | None = None
-    cache_creation_1h_tokens: _Count | None = None
-    cache_read_tokens: _Count | None = None
-
-
-_hot_decoder = msgspec.json.Decoder(Hot)
 _features_decoder = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder().encode
-_TEXTS = ("project_path", "model", "speed")
-_COUNTS = Hot.__struct_fields__[4:]
-
-
-def hot(features: Features) -> Hot:
-    """Of decoded features; a value of the wrong type is none."""
-    known: dict[str, Any] = {name: value for name in _TEXTS if isinstance(value := features.get(name), str)}
-    known |= {name: value for name in _COUNTS if type(value := features.get(name)) is int and abs(value) < 2**63}
-    if isinstance(features.get("is_counted"), bool):
-        known["is_counted"] = features["is_counted"]
-    return Hot(**known)
 
 
 def encoded(features: Features) -> str:
     return _encode(features).decode()
-
-
-def _hot_of(features: msgspec.Raw) -> Hot:
-    try:
-        return _hot_decoder.decode(features)
-    except msgspec.ValidationError:
-        return hot(_features_decoder.decode(features))
 
 
 def _features(activities: Sequence[RawActivity]) -> list[str]:

@@ -19,9 +19,9 @@ All of a batch is one transaction with a number of its own (`schema/02_changes.s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain, compress
@@ -30,14 +30,15 @@ from typing import Any, TypeAlias
 import duckdb
 import msgspec
 
-from cdesk.activity.merge import fold, join
 from cdesk.activity.model import SCHEMA_VERSION, Activity, Columns, RawActivity
 from cdesk.activity.resolution import Rules
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.duckdb import columns
 from cdesk.warehouse.duckdb.known import Known
-from cdesk.warehouse.duckdb.recent import Observations, Recent, Stored
+from cdesk.warehouse.duckdb.recent import Recent
+from cdesk.warehouse.facts import Changed, Observations, Stored, joined, packed, whole
+from cdesk.warehouse.hot import hot
 from cdesk.warehouse.warehouse import STREAM, Merged
 
 ALIASED = frozenset({"claude_responded", "user_asked", "message_injected"})
@@ -76,25 +77,6 @@ _EVER: Extent = (
     columns.microseconds(datetime.max.replace(tzinfo=UTC)),
 )
 _NEAR_US = NEAR // timedelta(microseconds=1)
-
-
-@dataclass(slots=True)
-class _Fact:
-    """What is known of one fact: its stored row if any, and each source's observation, then and now."""
-
-    name: str
-    stored: Stored | None = None
-    seen_before: Observations = field(default_factory=dict)
-    seen: Observations = field(default_factory=dict)
-
-    def add(self, activity: Activity) -> None:
-        seen, known = activity.without_nulls(), self.seen.get(activity.source)
-        if known is not None:
-            ids = (known.activity_id, seen.activity_id)
-            seen = join(known, seen)
-            if self.name in ids:  # who knew the fact's first name still does
-                seen = msgspec.structs.replace(seen, activity_id=self.name)
-        self.seen[activity.source] = seen
 
 
 class Merger:
@@ -146,9 +128,8 @@ class Merger:
         is_fresh = list(map(taken.isdisjoint, names_of))
         fresh = _Fresh(list(map(_raw, compress(activities, is_fresh))), list(compress(names_of, is_fresh)))
         told = [activity for activity, new in zip(activities, is_fresh, strict=True) if not new]
-        facts, absorbed, about = _facts(map(_whole, told), stored)
-        rows, merged = self._changed(facts, about)
-        self._write(fresh, rows, [stored[name] for name in absorbed])
+        changed, absorbed, merged = joined(map(whole, told), stored)
+        self._write(fresh, self._rows(changed), [stored[name] for name in absorbed])
         return merged + Merged(inserted=len(fresh.rows))
 
     # -- looking up ------------------------------------------------------------------------------------------------
@@ -202,21 +183,9 @@ class Merger:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def _changed(self, facts: dict[str, _Fact], told: set[str]) -> tuple[list[_Row], Merged]:
-        rows: list[_Row] = []
-        inserted = updated = unchanged = 0
-        for activity_id, fact in facts.items():
-            row = msgspec.structs.replace(fold(fact.seen.values()), activity_id=activity_id)
-            if not fact.seen_before:
-                inserted += 1
-            elif _same(row, fact):
-                unchanged += activity_id in told
-                continue
-            else:
-                updated += 1
-            [shown] = self._shown([row])
-            rows.append(_Row(row, shown, fact.seen, fact.stored))
-        return rows, Merged(inserted, updated, unchanged)
+    def _rows(self, changed: list[Changed]) -> list[_Row]:
+        shown = self._shown([one.activity for one in changed])
+        return [_Row(one.activity, who, one.seen, one.stored) for one, who in zip(changed, shown, strict=True)]
 
     def _write(self, fresh: _Fresh, rows: list[_Row], absorbed: list[Stored]) -> None:
         if not fresh.rows and not rows and not absorbed:
@@ -315,10 +284,6 @@ def _repeated(names: list[str]) -> set[str]:
     return {name for name, count in Counter(names).items() if count > 1}
 
 
-def _whole(activity: Activity | RawActivity) -> Activity:
-    return activity.whole() if isinstance(activity, RawActivity) else activity
-
-
 def _raw(activity: Activity | RawActivity) -> RawActivity:
     if isinstance(activity, RawActivity):
         return activity
@@ -348,75 +313,13 @@ def _ranges(wanted: dict[str, Extent]) -> list[tuple[int, int, set[str]]]:
     return [(ranges[0][0], max(high for _, high, _ in ranges), set(wanted))]
 
 
-def _facts(told_now: Iterable[Activity], stored: dict[str, Stored]) -> tuple[dict[str, _Fact], list[str], set[str]]:
-    """The batch grouped by fact, under its first name; stored rows that turn out to be another's second name; and
-    the facts that the batch is about.
-
-    An observation goes to whom its name belongs to now: where several facts share a second name, that may be another
-    one than when it came.
-    """
-    activities = list(told_now)
-    names = _first_names(activities, stored)
-    facts: dict[str, _Fact] = {}
-    for activity in activities:
-        name = names.get(activity.activity_id, activity.activity_id)
-        facts.setdefault(name, _Fact(name)).add(activity)
-    told = set(facts)
-    absorbed = []
-    for row_id, known in stored.items():
-        seen = known.seen
-        home = names.get(row_id, row_id)
-        kept = facts.setdefault(home, _Fact(home))
-        if home == row_id:
-            kept.stored = known
-        else:
-            absorbed.append(row_id)
-        kept.seen_before |= seen
-        for observation in seen.values():
-            name = home if len(seen) == 1 else names.get(observation.activity_id, home)
-            facts.setdefault(name, _Fact(name)).add(observation)
-    return facts, absorbed, told
-
-
-def _first_names(activities: Iterable[Activity], stored: dict[str, Stored]) -> dict[str, str]:
-    """Second name → first name. Where several facts share a second name, the smallest first name has it."""
-    names: dict[str, str] = {}
-    for activity in (*activities, *(known.row for known in stored.values())):
-        for name in activity.names[1:]:
-            known = names.get(name)
-            names[name] = activity.activity_id if known is None else min(known, activity.activity_id)
-    return {name: _end(names, first) for name, first in names.items()}
-
-
-def _end(names: dict[str, str], name: str) -> str:
-    """Follows first names to the last one: a request id may name a message, and the message its response."""
-    for _ in range(3):
-        name = names.get(name, name)
-    return name
-
-
-def _same(row: Activity, fact: _Fact) -> bool:
-    """Whether the stored row says it all already: what is seen, and what each source said behind it."""
-    if fact.stored is None or fact.seen != fact.seen_before or _bare(row) != _bare(fact.stored.row):
-        return False
-    return _packed(fact.seen) == _packed(fact.seen_before)  # 1, 1.0 and true are equal, and not the same
-
-
-def _bare(row: Activity) -> Activity:
-    return msgspec.structs.replace(row, source="cdesk").without_nulls()
-
-
-def _packed(seen: Observations) -> str:
-    return msgspec.json.encode([seen[source] for source in sorted(seen)], order="deterministic").decode()
-
-
 def _before(stored: Stored, seq: int) -> tuple[Any, ...]:
     """Values in the order of `columns.BEFORE`."""
-    row, hot = stored.row, columns.hot(stored.row.feature_json)
+    row, told = stored.row, hot(stored.row.feature_json)
     return (
         seq, row.activity_id, stored.ts, stored.shown, row.anonymous_customer_id, row.activity,
         columns.encoded(row.feature_json), row.revenue_impact, row.link, row.org_id, row.session_id,
-        ",".join(sorted(stored.seen)), stored.first_seq, *(getattr(hot, name) for name in hot.__struct_fields__),
+        ",".join(sorted(stored.seen)), stored.first_seq, *(getattr(told, name) for name in told.__struct_fields__),
     )  # fmt: skip
 
 
@@ -441,13 +344,13 @@ def _encoded(row: _Row, numbered: _Numbered, ingested_at: int, seq: int) -> tupl
     """Values in the order of `columns.COLUMNS`."""
     activity, stored = row.activity, row.stored
     sources = sorted(row.seen)
-    observations = _packed(row.seen) if len(sources) > 1 else None
-    hot = columns.hot(activity.feature_json)
+    observations = packed(row.seen) if len(sources) > 1 else None
+    told = hot(activity.feature_json)
     return (
         activity.activity_id, columns.microseconds(activity.ts), row.shown, activity.anonymous_customer_id,
         activity.activity, columns.encoded(activity.without_nulls().feature_json), activity.revenue_impact, activity.link,
         *numbered,
         activity.org_id, activity.session_id, ",".join(sources), SCHEMA_VERSION, ingested_at, activity.query_tag,
         activity.identity, activity.also_id, activity.also_id_2, observations,
-        *(getattr(hot, name) for name in hot.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,
+        *(getattr(told, name) for name in told.__struct_fields__), columns.beside(activity.customer, row.shown), seq, stored.first_seq if stored else seq,
     )  # fmt: skip

@@ -7,34 +7,14 @@ here is what is there: one writer writes both, and whoever else changes rows mak
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from typing import TypeAlias
 
-from cdesk.activity.model import Activity, RawActivity
+from cdesk.activity.model import RawActivity
+from cdesk.warehouse.facts import Stored
 
 BYTES_MAX = 24 * 1024 * 1024
 """Of features, in each of two generations."""
-
-Observations: TypeAlias = dict[str, Activity]
-"""What each source said, by source."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A row as it stands, what each source said behind it, and what it keeps when it is written anew.
-
-    row       with the customer it was told with
-    shown     the customer it is shown under
-    ts        microseconds since 1970
-    """
-
-    row: Activity
-    shown: str | None
-    seen: Observations
-    ts: int
-    first_seq: int
-
 
 _Fresh: TypeAlias = tuple[RawActivity, int, str | None, int]
 """A row of one observation, its time, the customer it is shown under, and the number of its commit."""

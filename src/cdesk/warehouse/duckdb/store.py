@@ -286,6 +286,19 @@ class DuckDBWarehouse:
             )
 
 
+@contextmanager
+def undeployed(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database as it is, for whoever deploys. Raises WarehouseBusy when another process owns it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    connection = _connected(folder / FILE_NAME, folder / "spill", MEMORY_LIMIT)
+    try:
+        (folder / FILE_NAME).chmod(0o600)
+        with translated():
+            yield connection
+    finally:
+        _close(connection)
+
+
 def _connected(path: Path, spill: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     try:
         with _alone(path.parent):

@@ -1,0 +1,169 @@
+"""Snowflake in trouble: one clear line each, nothing lost, and no good line set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.snowflake.conftest import Account, Emulator
+from tests.snowflake.rows import stream
+from tests.snowflake.test_contract import fact
+
+from cdesk.activity.codec import encode
+from cdesk.activity.model import Activity
+from cdesk.errors import ConfigError, WarehouseError, WarehouseUnready
+from cdesk.queue import DeadLetters, Reader, Writer
+from cdesk.upload.uploader import Uploader
+from cdesk.warehouse.snowflake.sessions import Sessions
+from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
+
+_number = count()
+
+
+class Rooms:
+    """A queue, and what carries its lines into the account."""
+
+    def __init__(self, home: Path, account: Account) -> None:
+        self.writer = Writer(home / "queue")
+        self.dead = DeadLetters(home / "dead", redact=lambda line: line)
+        self.warehouse = account.warehouse
+        self.reader = Reader(home / "queue", "snowflake", self.dead)
+        self.uploader = Uploader(self.reader, self.warehouse, self.dead)
+
+    def take(self, *facts: Activity) -> list[str]:
+        self.writer.append([encode(one) for one in facts])
+        return [one.activity_id for one in facts]
+
+
+@pytest.fixture
+def rooms(tmp_path: Path, account: Account) -> Iterator[Rooms]:
+    if account.emulator is None:
+        pytest.skip("a real account cannot be told to fail")
+    opened = Rooms(tmp_path, account)
+    yield opened
+    opened.writer.close()
+
+
+TROUBLE = {
+    "a warehouse that its monitor suspended": (r"^\s*merge", 90_073, "Warehouse 'CDESK_INGEST' cannot be resumed because resource monitor 'X' has exceeded its quota."),
+    "no warehouse": (r"^\s*copy", 606, "No active warehouse selected in the current session."),
+    "a missing grant": (r"^\s*merge", 3001, "Insufficient privileges to operate on table 'CLAUDE_STREAM_V2'"),
+    "a table dropped under us": (r"^\s*copy", 2003, "Table 'CLAUDE_LANDING' does not exist or not authorized."),
+    "a session that ended while it merged": (r"^\s*merge", 390_111, "Session no longer exists. New login required to access the service."),
+    "a commit that nobody answered": (r"^\s*commit", 250_003, "Failed to get the response."),
+    "out of time": (r"^\s*merge", 630, "Statement reached its statement or warehouse timeout of 600 second(s) and was canceled."),
+    "an upload that failed": (r"^\s*put", 253_003, "File transfer failed."),
+    "numbers that ran out": (r"commit_number", 2003, "Sequence 'COMMIT_NUMBER' does not exist or not authorized."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_the_queue_holds_what_snowflake_does_not_take(rooms: Rooms, account: Account, trouble: str) -> None:
+    """The line that says so tells what to do; the next try brings everything, once."""
+    pattern, number, message = TROUBLE[trouble]
+    assert account.emulator is not None
+    ids = rooms.take(fact(), fact(), fact())
+    account.emulator.fail(pattern, number, message)
+    with pytest.raises(WarehouseUnready) as failed:
+        rooms.uploader.step()
+    assert failed.value.retryable and message.split(".")[0] in str(failed.value) and "\n" not in str(failed.value)
+    assert failed.value.hint and not list(rooms.dead)
+    assert stream(rooms.warehouse, ids) == []
+    rooms.uploader.drain()
+    assert len(stream(rooms.warehouse, ids)) == 3 and not list(rooms.dead)
+    assert rooms.warehouse.query("SELECT COUNT(*) FROM CLAUDE_LANDING").rows == [(0,)]
+
+
+def test_a_line_that_snowflake_cannot_take_is_set_aside_alone(rooms: Rooms, account: Account) -> None:
+    """The others go in."""
+    assert account.emulator is not None
+    ids = rooms.take(fact(), fact(), fact())
+    for _ in range(2):  # of all three, then of the first
+        account.emulator.fail(r"^\s*merge", 100_078, "String is too long and would be truncated")
+    rooms.uploader.drain()
+    assert len(stream(rooms.warehouse, ids)) == 2
+    assert ["too long" in letter.reason for letter in rooms.dead] == [True]
+
+
+def test_another_writer_of_the_same_row_is_not_overwritten(rooms: Rooms) -> None:
+    """Who comes second finds that the row has moved on, and joins what both said."""
+    one = fact(feature_json={"tool_name": "Bash"})
+    other = msgspec.structs.replace(one, source="transcript", feature_json={"result_size": 7})
+    third = msgspec.structs.replace(one, source="otel", feature_json={"success": True})
+    rooms.warehouse.merge([one])
+    merger = rooms.warehouse._merger
+    find = merger._stored
+
+    def find_and_be_overtaken(*given: object) -> object:
+        found = find(*given)  # type: ignore[arg-type]
+        merger._stored = find  # type: ignore[method-assign]
+        with rooms.warehouse._sessions.take() as session:
+            merger.merge(session, [third])
+        return found
+
+    merger._stored = find_and_be_overtaken  # type: ignore[method-assign, assignment]
+    with pytest.raises(WarehouseUnready, match="another writer"):
+        rooms.warehouse.merge([other])
+    rooms.warehouse.merge([other])
+    [row] = stream(rooms.warehouse, [one.activity_id])
+    assert row["_source"] == "hook,otel,transcript"
+    assert row["feature_json"] == {"tool_name": "Bash", "result_size": 7, "success": True}
+
+
+def test_sessions_that_ended_are_opened_anew(rooms: Rooms, account: Account) -> None:
+    """A question notices nothing; a merge is tried again by the uploader."""
+    assert account.emulator is not None
+    rooms.warehouse.count()
+    account.emulator.post("/_emu/forget")
+    assert rooms.warehouse.count() >= 0
+    ids = rooms.take(fact())
+    account.emulator.post("/_emu/forget")
+    with pytest.raises(WarehouseUnready):
+        rooms.uploader.step()
+    rooms.uploader.drain()
+    assert len(stream(rooms.warehouse, ids)) == 1
+
+
+def test_every_statement_bears_its_tag_and_its_time_limit(account: Account) -> None:
+    """The tag is the query's own id; nothing stays behind for the next one."""
+    if account.emulator is None:
+        pytest.skip("the log of a real account comes later")
+    name = f"q_tag_{next(_number)}"
+    account.warehouse.ask("SELECT 4711 AS tagged", query_id=name, rows_max=1, seconds_max=7)
+    account.warehouse.query("SELECT 4712 AS untagged")
+    log = "SELECT query_tag, timeout_seconds FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY()) WHERE query_text LIKE '%{} AS%'"
+    assert account.warehouse.query(log.format("4711")).rows[0] == (f"cdesk:{name}", "7")
+    [(tag, limit)] = account.warehouse.query(log.format("4712")).rows[:1]
+    assert tag.startswith("cdesk:q_") and tag != f"cdesk:{name}" and limit == "600"
+
+
+def test_wrong_credentials_are_said_in_one_line(emulator: Emulator, tmp_path: Path) -> None:
+    connections = tmp_path / "connections.toml"
+    connections.write_text(emulator.connections.read_text().replace('"snow"', '"wrong"'))
+    connections.chmod(0o600)
+    settings = msgspec.structs.replace(emulator.settings(), connections_file=str(connections))
+    with pytest.raises(WarehouseUnready) as failed:
+        SnowflakeWarehouse(settings).count()
+    assert "Incorrect username or password" in str(failed.value) and "wrong" not in str(failed.value)
+    assert "\n" not in str(failed.value) and "connections.toml" in str(failed.value)
+
+
+def test_settings_that_cannot_be_used_are_said_so(emulator: Emulator, tmp_path: Path) -> None:
+    """A connection that no file has; a token that is not there."""
+    for more in ({"connection": "nobody"}, {"token_file": str(tmp_path / "none")}):
+        with pytest.raises((ConfigError, WarehouseError)) as failed:
+            SnowflakeWarehouse(emulator.settings(**more)).count()
+        assert "\n" not in str(failed.value)
+
+
+def test_no_more_sessions_are_kept_than_asked_for_at_once(account: Account) -> None:
+    """One that is given back is given again."""
+    sessions = Sessions(account.settings)
+    with sessions.take() as one, sessions.take() as other:
+        assert one is not other
+    with sessions.take() as again:
+        assert again in (one, other)
+    sessions.close()

@@ -1,0 +1,164 @@
+"""What every warehouse does, asked of each of them: DuckDB, and Snowflake's own connector talking to an account."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.generated import START
+from tests.snowflake.rows import stream
+
+from cdesk.activity.codec import decode_raw, encode
+from cdesk.activity.identity import activity_id
+from cdesk.activity.model import Activity
+from cdesk.errors import QueryRefused, WarehouseError
+from cdesk.warehouse.duckdb.store import DuckDBWarehouse
+from cdesk.warehouse.warehouse import Merged, Warehouse
+
+_number = count()
+
+
+@pytest.fixture(params=["duckdb", "snowflake"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path, deployed: Callable[[Path], Path]) -> Iterator[Warehouse]:
+    if request.param == "snowflake":
+        yield request.getfixturevalue("account").warehouse
+        return
+    opened = DuckDBWarehouse(deployed(tmp_path))
+    yield opened
+    opened.close()
+
+
+def fact(**more: Any) -> Activity:
+    """One that no other test has."""
+    given: dict[str, Any] = {
+        "activity_id": activity_id("contract", str(next(_number))), "ts": START, "activity": "tool_called",
+        "customer": "ada", "source": "hook", "feature_json": {"tool_name": "Bash"},
+    }  # fmt: skip
+    return Activity(**given | more)
+
+
+def test_a_fact_is_there_once_however_often_it_is_told(warehouse: Warehouse) -> None:
+    """Within a batch and across batches."""
+    one, other = fact(), fact()
+    assert warehouse.merge([one, one, other]) == Merged(inserted=2)
+    assert warehouse.merge([other, one]) == Merged(unchanged=2)
+    assert len(stream(warehouse, [one.activity_id, other.activity_id])) == 2
+
+
+def test_two_sources_of_one_fact_are_one_row(warehouse: Warehouse) -> None:
+    """What each said stays behind the row; the transcript goes before the hook."""
+    hook = fact(feature_json={"tool_name": "Bash", "latency_ms": 12.5, "success": True}, customer="from hook")
+    transcript = msgspec.structs.replace(
+        hook, source="transcript", customer="from transcript", feature_json={"tool_name": "Bash", "result_size": 7}
+    )
+    assert warehouse.merge([hook]) == Merged(inserted=1)
+    assert warehouse.merge([transcript]) == Merged(updated=1)
+    assert warehouse.merge([hook]) == Merged(unchanged=1)
+    [row] = stream(warehouse, [hook.activity_id])
+    assert row["_source"] == "hook,transcript" and row["customer"] == "from transcript"
+    assert row["feature_json"] == {"tool_name": "Bash", "latency_ms": 12.5, "success": True, "result_size": 7}
+
+
+def test_a_row_that_turns_out_to_be_anothers_second_name_is_absorbed(warehouse: Warehouse) -> None:
+    """Sources know a response by different names until one of them knows both."""
+    request = fact(activity="claude_responded", source="otel", feature_json={"model": "m"})
+    message = fact(
+        activity="claude_responded", source="transcript", also_id=request.activity_id, feature_json={"effort": "high"}
+    )
+    warehouse.merge([request])
+    warehouse.merge([message])
+    [row] = stream(warehouse, [request.activity_id, message.activity_id])
+    assert row["activity_id"] == message.activity_id and row["_source"] == "otel,transcript"
+    assert row["feature_json"] == {"model": "m", "effort": "high"}
+
+
+HOSTILE = (
+    "it's",
+    'a "quoted" \\ back\\\\slash',
+    "new\nline\ttab",
+    "'); DROP TABLE CLAUDE_STREAM_V2; --",
+    "💥 é ﷽",
+    "$$",
+    "?",
+    ":1",
+)
+
+
+def test_hostile_values_come_back_as_they_went(warehouse: Warehouse) -> None:
+    """No quoting, no binding and no file format changes what was said."""
+    facts = [fact(customer=text, link=text, feature_json={"tool_name": text, "error": text}) for text in HOSTILE]
+    assert warehouse.merge([decode_raw(encode(one)) for one in facts]) == Merged(inserted=len(facts))
+    rows = {row["activity_id"]: row for row in stream(warehouse, [one.activity_id for one in facts])}
+    for one in facts:
+        row = rows[one.activity_id]
+        assert (row["customer"], row["link"], row["feature_json"]) == (one.customer, one.link, one.feature_json)
+
+
+def test_times_keep_their_microseconds(warehouse: Warehouse) -> None:
+    one = fact(ts=START + timedelta(microseconds=123_457))
+    warehouse.merge([one])
+    [row] = stream(warehouse, [one.activity_id])
+    assert row["ts"] == one.ts.replace(tzinfo=None)
+
+
+def test_order_and_grouping_change_nothing(warehouse: Warehouse) -> None:
+    """Six sources tell of four facts, in any order, in any batches, some of them twice."""
+    chance = random.Random(7)
+    told = [
+        msgspec.structs.replace(
+            fact(activity_id=activity_id("order", str(n))), source=source, feature_json={"latency_ms": n, source: n}
+        )
+        for n in range(4) for source in ("transcript", "otel", "hook", "mcp", "api", "cdesk")
+    ]  # fmt: skip
+    chance.shuffle(told)
+    told += told[:6]
+    while told:
+        size = chance.randint(1, 9)
+        warehouse.merge(told[:size])
+        told = told[size:]
+    rows = stream(warehouse, [activity_id("order", str(n)) for n in range(4)])
+    assert [sorted(row["feature_json"]) for row in rows] == [
+        ["api", "cdesk", "hook", "latency_ms", "mcp", "otel", "transcript"]
+    ] * 4
+    assert {row["_source"] for row in rows} == {"api,cdesk,hook,mcp,otel,transcript"}
+
+
+def test_a_question_is_answered_with_names_types_and_its_id(warehouse: Warehouse) -> None:
+    """Names without quotes are lower case; values are bound; rows are cut where it is asked for."""
+    answer = warehouse.ask(
+        "SELECT 1 AS one, CAST(? AS VARCHAR) AS said UNION ALL SELECT 2, 'b' ORDER BY 1", ["it's"], query_id="q_1",
+        rows_max=1, seconds_max=30,
+    )  # fmt: skip
+    assert (answer.columns, answer.rows, answer.query_id) == (("one", "said"), [(1, "it's")], "q_1")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DELETE FROM CLAUDE_STREAM_V2", "SELECT 1; SELECT 2", "SELEC 1", "DROP TABLE CLAUDE_STREAM_V2",
+     "SELECT * FROM NO_SUCH_TABLE", "CREATE TABLE x (a INTEGER)", ""],
+)  # fmt: skip
+def test_what_is_no_question_is_refused_in_one_line(warehouse: Warehouse, sql: str) -> None:
+    with pytest.raises(QueryRefused) as refused:
+        warehouse.ask(sql, query_id="q_2", rows_max=10, seconds_max=30)
+    assert "\n" not in str(refused.value) and str(refused.value)
+
+
+def test_a_trusted_statement_that_fails_says_so(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError):
+        warehouse.query("SELECT * FROM NO_SUCH_TABLE")
+
+
+def test_it_knows_how_much_it_has_and_until_when(warehouse: Warehouse) -> None:
+    """The doctor's self-tests are nobody's data."""
+    before = warehouse.count()
+    newest = START + timedelta(days=400, seconds=next(_number))
+    warehouse.merge([fact(ts=newest), fact(ts=newest + timedelta(days=1), activity="self_test_arrived")])
+    assert warehouse.count() == before + 2
+    assert warehouse.data_as_of() == newest
+    assert warehouse.compact() is False

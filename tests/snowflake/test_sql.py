@@ -1,0 +1,123 @@
+"""Every statement that goes to Snowflake is Snowflake's SQL, and says nothing that only an emulator would take."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sqlfluff.core import Linter
+
+from cdesk.config import SnowflakeSettings
+from cdesk.refresh.task import load
+from cdesk.warehouse import deploy
+from cdesk.warehouse import snowflake as room
+from cdesk.warehouse.snowflake import task
+from cdesk.warehouse.snowflake.deploy import named
+
+ROOM = Path(room.__path__[0])
+FILES = sorted(ROOM.rglob("*.sql"))
+TEXTS = {str(path.relative_to(ROOM)): path.read_text("utf-8") for path in FILES} | {
+    step.name: step.sql for step in task.steps(load())
+}
+ACCOUNT_FILES = {name: text for name, text in TEXTS.items() if "/" in name}
+
+BANNED = {
+    r"\bon\s+conflict\b": "Snowflake has no ON CONFLICT",
+    r"\bfilter\s*\(\s*where\b": "Snowflake has no FILTER",
+    r"\binsert\s+into\s+[\w.]+\s*(\([^)]*\))?\s*values\b[^;]*\bparse_json\s*\(": "Snowflake takes no PARSE_JSON in VALUES",
+    r"\{\s*'\w+'\s*:\s*[^}]*\}\s*\.": "Snowflake has no fields of struct literals",
+    r"\bwith\s+row\s+access\s+policy\b": "attach policies by ALTER TABLE: emulators drop it silently",
+    r"\bto\s+(role\s+)?public\b": "nothing is granted to everybody",
+    r"\bdata_retention_time_in_days\s*=\s*(9[1-9]|\d{3,})": "that is Time Travel, at most 90 days",
+    r"add\s+column\s+if\s+not\s+exists[^;]*\bdefault\b": "Snowflake takes no IF NOT EXISTS beside DEFAULT",
+    r"\bwhen\s+not\s+matched\s+by\s+source\b": "Snowflake has no such clause",
+}  # fmt: skip
+AGAIN = re.compile(
+    r"(CREATE\s+(OR\s+REPLACE\b|.*?\bIF\s+NOT\s+EXISTS\b)|GRANT\b|ALTER\s+(TASK|WAREHOUSE|ROW\s+ACCESS\s+POLICY|MASKING\s+POLICY)\b"
+    r"|ALTER\s+TABLE\s+\w+\s+(ADD\s+COLUMN\s+IF\s+NOT\s+EXISTS|ADD\s+ROW\s+ACCESS\s+POLICY|ADD\s+SEARCH\s+OPTIMIZATION"
+    r"|MODIFY\s+COLUMN\s+\w+\s+SET\s+MASKING\s+POLICY\s+\w+\s+FORCE))",
+    re.IGNORECASE | re.DOTALL,
+)
+KEPT_BY_OTHERS = ("DATABASE", "SCHEMA", "WAREHOUSE", "ROLE", "RESOURCE MONITOR")
+
+
+@cache
+def _linter() -> Linter:
+    return Linter(dialect="snowflake")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_snowflakes_grammar_takes_it(name: str) -> None:
+    """sqlfluff reads all of it; what stands between $$ is read as statements of its own."""
+    text = TEXTS[name]
+    for part in (text, *_inside(text)):
+        parsed = _linter().parse_string(part)
+        assert parsed.tree is not None
+        assert [violation.desc() for violation in parsed.violations if violation.rule_code() == "PRS"] == []
+        assert [piece.raw for piece in parsed.tree.recursive_crawl("unparsable")] == []
+
+
+def _inside(text: str) -> list[str]:
+    """Statements of task bodies: between BEGIN TRANSACTION and COMMIT."""
+    return re.findall(r"BEGIN TRANSACTION;(.*?)COMMIT;", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_it_says_nothing_that_only_an_emulator_takes(name: str) -> None:
+    bare = re.sub(r"--[^\n]*", "", TEXTS[name])
+    assert [why for pattern, why in BANNED.items() if re.search(pattern, bare, re.IGNORECASE)] == []
+
+
+def test_the_lint_finds_what_it_is_for() -> None:
+    """Each rule has something that it rejects."""
+    bad = (
+        "insert into a values (1) on conflict do nothing", "select count(*) filter (where 1=1)",
+        "insert into a values (parse_json('1'))", "select {'a': 1}.a", "create table t (a int) with row access policy p on (a)",
+        "grant select on table t to role public", "alter table t set data_retention_time_in_days = 180",
+        "alter table t add column if not exists a int default 0", "merge … when not matched by source then delete",
+    )  # fmt: skip
+    for pattern, text in zip(BANNED, bad, strict=True):
+        assert re.search(pattern, text, re.IGNORECASE), pattern
+
+
+@pytest.mark.parametrize("name", ACCOUNT_FILES)
+def test_every_step_can_run_again(name: str) -> None:
+    """Snowflake commits each DDL statement by itself: a deployment that was cut short runs its last step once more."""
+    for statement in deploy.statements(ACCOUNT_FILES[name]):
+        assert AGAIN.match(statement), statement
+
+
+@pytest.mark.parametrize("name", ACCOUNT_FILES)
+def test_every_step_has_a_way_back(name: str) -> None:
+    """What can be dropped or revoked is; what may be somebody else's, too, stays."""
+    made = [
+        found[1].upper()
+        for found in re.finditer(r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TRANSIENT\s+)?(\w+(?:\s+MONITOR)?)", TEXTS[name])
+    ]
+    back = deploy.undoing(None, TEXTS[name])
+    dropped = [kind for kind in made if " ".join(kind.split()) not in KEPT_BY_OTHERS]
+    assert back.count("DROP ") >= len(dropped) if dropped else True
+    assert back.count("REVOKE ") == len(re.findall(r"^GRANT ", TEXTS[name], re.MULTILINE))
+    for statement in deploy.statements(back):
+        parsed = _linter().parse_string(statement)
+        assert parsed.tree is not None and not list(parsed.tree.recursive_crawl("unparsable")), statement
+
+
+def test_names_are_the_settings() -> None:
+    """CDESK and CDESK.ACTIVITY stand for the database and its schema; warehouses and roles keep their names."""
+    settings = SnowflakeSettings(database="TEAM", schema="FACTS")
+    text = "GRANT USAGE ON DATABASE CDESK TO ROLE CDESK_READER; CREATE SCHEMA CDESK.ACTIVITY; -- cdesk:1"
+    assert named(text, settings) == (
+        "GRANT USAGE ON DATABASE TEAM TO ROLE CDESK_READER; CREATE SCHEMA TEAM.FACTS; -- cdesk:1"
+    )
+
+
+def test_a_task_reads_its_streams_and_binds_nothing() -> None:
+    """Snowflake runs it alone: `:now` is SYSDATE(), and each of its streams wakes it."""
+    for one, step in zip(load(), task.steps(load()), strict=True):
+        assert not re.search(r"(?<!:):now\b", step.sql), step.name
+        assert all(f"CREATE STREAM IF NOT EXISTS {stream.name} " in step.sql for stream in one.reads)
+        assert ("SCHEDULE" in step.sql) == (one.cron is not None)
+        assert step.sql.count("$$") == 2
