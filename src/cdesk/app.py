@@ -240,7 +240,8 @@ class App(Producer):
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
         self.estimator = Estimator(self.warehouse, clock=clock)
-        self.adhoc = Adhoc(self.warehouse, self.query_id, self.estimator)
+        self.sampler = Sampler(self.warehouse, clock=clock)
+        self.adhoc = Adhoc(self.warehouse, self.query_id, self.estimator, self.sampler)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)
@@ -356,7 +357,7 @@ class App(Producer):
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
             self.warehouse, self.questions, versions, lambda: self.person.customer, estimator=self.estimator,
-            sampler=Sampler(self.warehouse, clock=self.clock), keep=self._keep_answer, redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
+            sampler=self.sampler, keep=self._keep_answer, redact=lambda line: self.gate.redact(line), tell=self._tell_asked, clock=self.clock,
         )  # fmt: skip
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:

@@ -86,10 +86,12 @@ class QueryRefused(WarehouseError):
 class OverCap(QueryRefused):
     """bytes, rows: what it was expected to read · cap: bytes it may · can_sample: a sample can be asked for instead"""
 
-    def __init__(self, what: str, *, bytes: int, rows: int, cap: int, can_sample: bool) -> None:
+    def __init__(
+        self, what: str, *, bytes: int, rows: int, cap: int, can_sample: bool, hint: str = "Ask for fewer days"
+    ) -> None:
         super().__init__(
             f"{what} would read about {bytes:,} bytes, its cap is {cap:,}.",
-            "Ask for fewer days, or for a sample." if can_sample else "Ask for fewer days.",
+            f"{hint}, or for a sample." if can_sample else f"{hint}.",
         )
         self.bytes, self.rows, self.cap, self.can_sample = bytes, rows, cap, can_sample
 

@@ -13,8 +13,9 @@ from tests.generated import START
 from cdesk.activity.identity import activity_id
 from cdesk.activity.model import Activity
 from cdesk.errors import QueryRefused
-from cdesk.query.adhoc import Adhoc
+from cdesk.query.adhoc import Adhoc, told_json
 from cdesk.query.estimate import BLOCK_BYTES, Estimate, Estimator, in_words
+from cdesk.query.sample import Sampler
 from cdesk.warehouse.duckdb.store import FILE_NAME, DuckDBWarehouse
 
 ROWS = 125_000
@@ -111,21 +112,36 @@ def test_what_has_grown_is_looked_at_again(tmp_path: Path, deployed: Callable[[P
 
 
 def test_over_the_cap_is_refused_with_the_estimate(warehouse: DuckDBWarehouse) -> None:
-    adhoc = Adhoc(warehouse, lambda: "q_1", Estimator(warehouse))
+    adhoc = Adhoc(warehouse, lambda: "q_1", Estimator(warehouse), Sampler(warehouse))
     bytes_ = adhoc.estimate(ALL).bytes
-    with pytest.raises(QueryRefused, match=rf"{ROWS + 1:,} rows of CLAUDE_STREAM_V2; {bytes_ - 1:,} bytes are allowed"):
+    with pytest.raises(QueryRefused, match=rf"about {bytes_:,} bytes, its cap is {bytes_ - 1:,}.*sample"):
         adhoc.ask(ALL, rows_max=1, seconds_max=9.0, bytes_max=bytes_ - 1)
     told = adhoc.ask(ALL, rows_max=1, seconds_max=9.0, bytes_max=bytes_)
     assert len(told.answer.rows) == 1 and told.estimate.bytes == bytes_
 
 
+def test_over_the_cap_a_sample_answers_where_it_is_wanted(warehouse: DuckDBWarehouse) -> None:
+    """With its watermark, and a ± that holds; the same again for the same question."""
+    adhoc = Adhoc(warehouse, lambda: "q_1", Estimator(warehouse), Sampler(warehouse))
+    sql = "SELECT sum(length(activity_id::VARCHAR)) AS letters, count(*) AS n FROM CLAUDE_STREAM_V2"
+    cap = adhoc.estimate(sql).bytes // 3
+    told, again = (adhoc.ask(sql, rows_max=9, seconds_max=9.0, bytes_max=cap, over_cap="sample") for _ in range(2))
+    assert told.sample is not None and "SAMPLE" in told.sample.watermark and 0 < told.sample.rate < 1
+    found = dict(zip(told.answer.columns, told.answer.rows[0], strict=True))
+    assert abs(found["n"] - warehouse.count()) <= found["n_error"] and told.answer.rows == again.answer.rows
+    shown = told_json(told)["sample"]
+    assert shown == {"rate": told.sample.rate, "seed": told.sample.seed, "watermark": told.sample.watermark}
+    with pytest.raises(QueryRefused, match="sample"):
+        adhoc.ask(f"WITH x AS ({sql}) SELECT * FROM x", rows_max=9, seconds_max=9.0, bytes_max=cap, over_cap="sample")
+
+
 def test_what_is_refused_is_not_estimated(warehouse: DuckDBWarehouse) -> None:
     with pytest.raises(QueryRefused):
-        Adhoc(warehouse, lambda: "q_1", Estimator(warehouse)).estimate("FROM _STREAM_BEFORE")
+        Adhoc(warehouse, lambda: "q_1", Estimator(warehouse), Sampler(warehouse)).estimate("FROM _STREAM_BEFORE")
 
 
 def test_what_cannot_be_planned_is_the_askers_and_on_record(warehouse: DuckDBWarehouse) -> None:
-    adhoc = Adhoc(warehouse, lambda: "q_wrong", Estimator(warehouse))
+    adhoc = Adhoc(warehouse, lambda: "q_wrong", Estimator(warehouse), Sampler(warehouse))
     with pytest.raises(QueryRefused, match="nope"):
         adhoc.estimate("SELECT nope FROM V_ERRORS")
     with pytest.raises(QueryRefused, match="nope"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,14 +28,21 @@ def run(arguments: list[str]) -> int:
         "  cdesk sql \"SELECT table_name FROM information_schema.tables ORDER BY 1\"",
     )  # fmt: skip
     parser.add_argument("query", help="the SELECT; - reads it from standard input")
-    parser.add_argument("--json", action="store_true", help='print {"columns", "rows", "query_id", "estimate"}')
+    parser.add_argument(
+        "--json", action="store_true", help='print {"columns", "rows", "query_id", "estimate", "sample"}'
+    )
     parser.add_argument("--estimate", action="store_true", help="say what it would read; do not run it")
     parser.add_argument("--bytes-max", type=int, metavar="N", default=BYTES_MAX, help="refuse to read more")
+    parser.add_argument(
+        "--sample", action="store_true", help="where it would read more, answer from a part, with a ± to each figure"
+    )
     given = parser.parse_args(arguments)
     query = sys.stdin.read() if given.query == "-" else given.query
     if given.estimate:
         return _show_estimate(estimate(query), given.json)
-    answer = ask(query, ROWS_MAX if given.json else ROWS_SHOWN + 1, given.bytes_max)
+    answer = ask(
+        query, ROWS_MAX if given.json else ROWS_SHOWN + 1, given.bytes_max, "sample" if given.sample else "refuse"
+    )
     if given.json:
         show.json(answer)
     else:
@@ -43,18 +50,20 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def ask(query: str, rows_max: int, bytes_max: int) -> dict[str, Any]:
+def ask(query: str, rows_max: int, bytes_max: int, over_cap: Literal["refuse", "sample"]) -> dict[str, Any]:
     client = connect(config.home())
     if client is not None:
-        return dict(client.post("/v1/sql", {"sql": query, "rows_max": rows_max, "bytes_max": bytes_max}))
+        asked = {"sql": query, "rows_max": rows_max, "bytes_max": bytes_max, "over_cap": over_cap}
+        return dict(client.post("/v1/sql", asked))
     from cdesk.app import open_app
-    from cdesk.query.cells import answer_json
+    from cdesk.query.adhoc import told_json
 
     app = open_app()
     try:
         app.uploader.drain()
-        told = app.adhoc.ask(query, rows_max=rows_max, seconds_max=SECONDS_MAX, bytes_max=bytes_max)
-        return {**answer_json(told.answer), "estimate": msgspec.to_builtins(told.estimate)}
+        return told_json(app.adhoc.ask(
+            query, rows_max=rows_max, seconds_max=SECONDS_MAX, bytes_max=bytes_max, over_cap=over_cap
+        ))  # fmt: skip
     finally:
         app.close()
 
@@ -90,10 +99,12 @@ def _size(told: dict[str, Any]) -> str:
 def _show(answer: dict[str, Any]) -> None:
     rows = answer["rows"]
     if not rows:
-        print(f"No rows. ({answer['query_id']})")
+        part = f" {answer['sample']['watermark']}" if answer.get("sample") else ""
+        print(f"No rows.{part} ({answer['query_id']})")
         return
     more = f" · only the first {ROWS_SHOWN} are shown" if len(rows) > ROWS_SHOWN else ""
-    note = f"{min(len(rows), ROWS_SHOWN)} rows{more} · {_size(answer['estimate'])} · {answer['query_id']}"
+    part = f"{answer['sample']['watermark']}\n" if answer.get("sample") else ""
+    note = f"{part}{min(len(rows), ROWS_SHOWN)} rows{more} · {_size(answer['estimate'])} · {answer['query_id']}"
     texts = [[_text(value) for value in row] for row in rows[:ROWS_SHOWN]]
     if _width(answer["columns"], texts) > show.width():
         show.records(answer["columns"], texts, note=note)

@@ -44,6 +44,9 @@ STRATA_MIN, STRATA_MAX = 24, 400
 ERROR = "_error"
 """After the name of a figure: the column that tells how far off it may be."""
 
+EVER_SECONDS = 200 * 366 * 86_400.0
+"""How far a question looks back that says nothing of it."""
+
 _HOUR_SECONDS = 3_600
 """Questions look back from the beginning of the hour."""
 _EPOCH = datetime(1970, 1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,11 +14,12 @@ ROWS_MAX = 10_000
 
 
 class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """bytes_max: what it may read, as it is estimated"""
+    """bytes_max: what it may read, as it is estimated · over_cap: what to do when it would read more"""
 
     sql: str
     rows_max: int = ROWS_MAX
     bytes_max: int = BYTES_MAX
+    over_cap: Literal["refuse", "sample"] = "refuse"
 
 
 class EstimateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

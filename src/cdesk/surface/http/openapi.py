@@ -29,7 +29,7 @@ from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
-from cdesk.query.ask import Answered, AskRequest
+from cdesk.query.ask import Answered, AskRequest, Sampled
 from cdesk.query.estimate import Estimate
 from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
@@ -120,6 +120,7 @@ class SqlAnswer(msgspec.Struct, frozen=True):
     rows: list[list[Any]]
     query_id: str
     estimate: Estimate | None = None
+    sample: Sampled | None = None
 
 
 class UsageTotals(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

@@ -30,7 +30,7 @@ from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, OverCap, QueueError, QueueFull, UsageError
-from cdesk.query.cells import answer_json
+from cdesk.query.adhoc import told_json
 from cdesk.surface.http import (
     artifacts,
     context,
@@ -158,9 +158,9 @@ class Routes:
         asked = _read(await _body(request), SqlRequest)
         told = await run_in_threadpool(
             self._app.adhoc.ask, asked.sql, rows_max=max(1, min(asked.rows_max, sys.maxsize)),
-            seconds_max=QUERY_SECONDS_MAX, bytes_max=asked.bytes_max,
+            seconds_max=QUERY_SECONDS_MAX, bytes_max=asked.bytes_max, over_cap=asked.over_cap,
         )  # fmt: skip
-        return _json({**answer_json(told.answer), "estimate": told.estimate})
+        return _json(told_json(told))
 
     async def sql_estimate(self, request: Request) -> Response:
         asked = _read(await _body(request), EstimateRequest)
