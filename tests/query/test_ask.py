@@ -424,6 +424,7 @@ def test_a_blocked_question_answers_nobody(desk: Desk) -> None:
         (OWN.replace(">= :least", ">= :most"), ":most, which is no parameter"),
         (OWN.replace(">= :least", ">= 1"), "does not use the parameter least"),
         (OWN.replace("figures", "content").replace("roles: owner", "roles: auditor"), "not for the role auditor"),
+        (OWN.replace("VW_TOOL_EVENTS", "QUESTION_ANSWERS"), "QUESTION_ANSWERS may not be read"),
         ("", "no `question:`"),
     ],
 )

@@ -223,15 +223,17 @@ def _looks(folder: Path) -> list[tuple[Path, int, int]]:
 
 
 def _checked(path: Path, taken: dict[str, Any]) -> Template:
-    """Raises BadTemplate and UnsupportedSQL."""
+    """Raises BadTemplate. What somebody writes may read what SQL from outside may, and no more."""
+    from cdesk.query.guard import guarded
+
     if path.stem in taken:
         raise BadTemplate(f"{path.name}: cdesk has a question of this name.", "Give it another.")
     template = templates.read(path, is_bundled=False)
     for statement in filter(None, (template.ask, template.behind)):
         try:
-            compiled(statement)
+            guarded(compiled(statement))
         except ValueError as error:
             raise BadTemplate(f"{path.name}: {error}.", "docs/ask.md shows the form.") from None
-        except UnsupportedSQL as error:
+        except (UnsupportedSQL, QueryRefused) as error:
             raise BadTemplate(f"{path.name}: {error}") from None
     return template
