@@ -37,16 +37,8 @@ from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
 from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
-from cdesk.query.adhoc import Adhoc
-from cdesk.query.ask import Asker, Ran, Sampled
-from cdesk.query.behind import behind
 from cdesk.query.completeness import Completeness
-from cdesk.query.estimate import Estimator
-from cdesk.query.explain import Explanation, explain, with_cell
 from cdesk.query.insights import Insights
-from cdesk.query.provenance import DataVersions
-from cdesk.query.questions import Questions
-from cdesk.query.sample import Sampler
 from cdesk.query.usage import Usages
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.queue.archive import Archive
@@ -70,6 +62,12 @@ if TYPE_CHECKING:
     from cdesk.capture.spool import Spool
     from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
+    from cdesk.query.adhoc import Adhoc
+    from cdesk.query.ask import Asker, Ran, Sampled
+    from cdesk.query.estimate import Estimator
+    from cdesk.query.explain import Explanation
+    from cdesk.query.questions import Questions
+    from cdesk.query.sample import Sampler
     from cdesk.query.template import Template
     from cdesk.query.ticket import Ticket, Tickets
     from cdesk.refresh.history import Run
@@ -239,9 +237,6 @@ class App(Producer):
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
-        self.estimator = Estimator(self.warehouse, clock=clock)
-        self.sampler = Sampler(self.warehouse, clock=clock)
-        self.adhoc = Adhoc(self.warehouse, self.query_id, self.estimator, self.sampler)
         self.bookmarks = Bookmarks(home.bookmarks)
         self.environment = environment
         self.claude_dirs = _dirs(settings, environment)
@@ -348,12 +343,38 @@ class App(Producer):
         )  # fmt: skip
 
     @cached_property
+    def estimator(self) -> Estimator:
+        """What a statement would read."""
+        from cdesk.query.estimate import Estimator
+
+        return Estimator(self.warehouse, clock=self.clock)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """What reads a part instead."""
+        from cdesk.query.sample import Sampler
+
+        return Sampler(self.warehouse, clock=self.clock)
+
+    @cached_property
+    def adhoc(self) -> Adhoc:
+        """SQL from outside."""
+        from cdesk.query.adhoc import Adhoc
+
+        return Adhoc(self.warehouse, self.query_id, self.estimator, self.sampler)
+
+    @cached_property
     def questions(self) -> Questions:
+        from cdesk.query.questions import Questions
+
         return Questions(self.warehouse, self.home.templates, clock=self.clock)
 
     @cached_property
     def asker(self) -> Asker:
         """Answers questions, each once."""
+        from cdesk.query.ask import Asker
+        from cdesk.query.provenance import DataVersions
+
         versions = DataVersions(self.warehouse, self.warehouse.changes)
         return Asker(
             self.warehouse, self.questions, versions, lambda: self.person.customer, estimator=self.estimator,
@@ -362,6 +383,9 @@ class App(Producer):
 
     def explain(self, citation: str, row: int | None = None, column: str | None = None) -> Explanation:
         """What stands behind a citation; with a row, also behind that cell. Raises UsageError and QueryRefused."""
+        from cdesk.query.behind import behind
+        from cdesk.query.explain import explain, with_cell
+
         found = explain(self.warehouse, citation)
         if row is None:
             return found

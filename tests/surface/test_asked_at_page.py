@@ -106,7 +106,7 @@ def test_what_would_read_too_much_says_how_much(
     answered = browser.post("/v1/page/questions/spend_by_day", json={"parameters": {"days": 3}})
     told = answered.json()
     assert answered.status_code == 400
-    assert (told["estimate"], told["cap"], told["can_sample"]) == ({"bytes": 2 * 1024**3, "rows": 7}, 1024**3, False)
+    assert (told["estimate"], told["cap"], told["can_sample"]) == ({"bytes": 2 * 1024**3, "rows": 7}, 1024**3, True)
     assert "would read about 2,147,483,648 bytes" in told["error"]
 
 

@@ -183,7 +183,7 @@ def test_pressure_says_what_is_left_out_and_what_helps(browser: Any, calm: Serve
         route.fulfill(response=answer, json=told)
 
     with watched(browser, calm) as seen:
-        seen.page.route("**/v1/page/health?*", pressed)
+        seen.page.route("**/v1/page/health*", pressed)
         seen.open("/health")
         queue = part(seen, "Queue")
         expect(queue).to_contain_text("nearly all low-value facts are left out")

@@ -23,7 +23,6 @@ from cdesk.errors import QueryRefused, UsageError
 from cdesk.query import template as templates
 from cdesk.query.template import Access, BadTemplate, Chart, Column, Parameter, Role, Template, compiled
 from cdesk.query.text import prepared
-from cdesk.sql.dialect import UnsupportedSQL
 from cdesk.warehouse.warehouse import Warehouse
 
 State: TypeAlias = Literal["draft", "reviewed", "active", "blocked"]
@@ -208,7 +207,7 @@ class Questions:
         for path in paths:
             try:
                 found[path.stem] = _checked(path, self._bundled)
-            except (BadTemplate, UnsupportedSQL) as error:
+            except BadTemplate as error:
                 wrong.append(Unreadable(path.name, str(error)))
                 observe.event("warning", "question_unreadable", file=path.name, error=str(error))
         return found, wrong
@@ -225,6 +224,7 @@ def _looks(folder: Path) -> list[tuple[Path, int, int]]:
 def _checked(path: Path, taken: dict[str, Any]) -> Template:
     """Raises BadTemplate. What somebody writes may read what SQL from outside may, and no more."""
     from cdesk.query.guard import guarded
+    from cdesk.sql.dialect import UnsupportedSQL
 
     if path.stem in taken:
         raise BadTemplate(f"{path.name}: cdesk has a question of this name.", "Give it another.")
