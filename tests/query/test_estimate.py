@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -98,6 +101,32 @@ def test_a_layout_is_read_once(warehouse: DuckDBWarehouse, monkeypatch: pytest.M
     first = estimator.estimate(ALL)
     monkeypatch.setattr(estimator, "_read", lambda table: pytest.fail("read again"))
     assert estimator.estimate(ALL) == first
+
+
+def test_who_asks_does_not_wait_for_a_large_layout(warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known answers, while one thread reads it anew."""
+    monkeypatch.setattr("cdesk.query.estimate.READ_AT_ONCE_ROWS_MAX", 1_000)
+    monkeypatch.setattr("cdesk.query.estimate.SECONDS_KEPT", 0.0)
+    estimator = Estimator(warehouse)
+    estimator.prepare()
+    first, rows = estimator.estimate(ALL), estimator._read("CLAUDE_STREAM_V2")
+    asked, go_on = threading.Semaphore(0), threading.Event()
+
+    def read(table: str) -> list[tuple[Any, ...]]:
+        asked.release()
+        assert go_on.wait(60)
+        return rows[:0]
+
+    while estimator._being_read:
+        time.sleep(0.01)
+    monkeypatch.setattr(estimator, "_read", read)
+    assert [estimator.estimate(ALL) for _ in range(3)] == [first] * 3
+    assert asked.acquire(timeout=60) and not asked.acquire(blocking=False)
+    go_on.set()
+    while estimator._being_read:
+        time.sleep(0.01)
+    monkeypatch.setattr("cdesk.query.estimate.SECONDS_KEPT", 600.0)
+    assert estimator.estimate(ALL).bytes == 0
 
 
 def test_what_has_grown_is_looked_at_again(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:

@@ -6,7 +6,9 @@ The engine's planner resolves views and moves columns and conditions down to the
 A table's layout says in which blocks of the file each column of each row group is, and between which times its rows
 are. DuckDB reads a block whole, and once; so the estimate is the number of different blocks.
 
-A layout is read once and again when the table has grown or shrunk by GROWTH, or is older than SECONDS_KEPT.
+A layout is read once and again when the table has grown or shrunk by GROWTH, or is older than SECONDS_KEPT. Of a large
+table that takes seconds (0.4 s for each million rows): it is read when the service starts, and later in the background,
+while who asks is told by the one that is known.
 
 What is not foreseen: a LIMIT or a join that stops a scan early (the estimate is too high then); a key of a document that
 no row has, for which the engine reads the documents whole (too low); blocks already in memory (read again for nothing).
@@ -18,6 +20,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,13 +28,15 @@ from typing import Any
 import msgspec
 
 from cdesk.clock import SYSTEM_CLOCK, Clock
+from cdesk.errors import WarehouseError
 from cdesk.query.text import text
 from cdesk.sql.identifier import quote
-from cdesk.warehouse.warehouse import Warehouse
+from cdesk.warehouse.warehouse import STREAM, Warehouse
 
 BLOCK_BYTES = 262_144
 GROWTH = 0.05
 SECONDS_KEPT = 600.0
+READ_AT_ONCE_ROWS_MAX = 300_000
 UNWRITTEN_BYTES = 32
 """A value that is not in the file yet, in the mean."""
 
@@ -94,6 +99,7 @@ class Estimator:
         self._clock = clock
         self._lock = threading.Lock()
         self._layouts: dict[str, Layout] = {}
+        self._being_read: set[str] = set()
 
     def estimate(self, sql: str, parameters: Sequence[Any] = ()) -> Estimate:
         """Of one trusted or guarded statement. Raises WarehouseError for what the engine cannot plan."""
@@ -103,15 +109,35 @@ class Estimator:
             _add(scan, self._layout(scan.table), found)
         return Estimate(len(found.blocks) * BLOCK_BYTES + found.unwritten, found.rows, sorted(found.tables))
 
+    def prepare(self) -> None:
+        """Reads the layout of the stream where that takes long, before anybody asks. What cannot be read now is read then."""
+        with suppress(WarehouseError):
+            if self._size(STREAM) > READ_AT_ONCE_ROWS_MAX:
+                self._layout(STREAM)
+
     def _layout(self, table: str) -> Layout:
-        size = self._size(table)
+        size, now = self._size(table), self._clock.monotonic()
         with self._lock:
             known = self._layouts.get(table)
-            now = self._clock.monotonic()
             if known and abs(size - known.size) <= GROWTH * known.size and now - known.read_at < SECONDS_KEPT:
                 return known
-            layout = self._layouts[table] = _layout(self._read(table), size, now)
-            return layout
+            if known is None or known.size <= READ_AT_ONCE_ROWS_MAX:
+                layout = self._layouts[table] = _layout(self._read(table), size, now)
+                return layout
+            if table not in self._being_read:
+                self._being_read.add(table)
+                threading.Thread(target=self._read_anew, args=(table,), name="cdesk-layout", daemon=True).start()
+            return known
+
+    def _read_anew(self, table: str) -> None:
+        try:
+            with suppress(WarehouseError):
+                layout = _layout(self._read(table), self._size(table), self._clock.monotonic())
+                with self._lock:
+                    self._layouts[table] = layout
+        finally:
+            with self._lock:
+                self._being_read.discard(table)
 
     def _size(self, table: str) -> int:
         rows = self._warehouse.query(text("estimate_size"), [table]).rows
