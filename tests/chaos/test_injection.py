@@ -41,7 +41,7 @@ PRODUCER_PLACES = {
     "unlink new segment", "openat queue folder", "fsync queue folder",
 }  # fmt: skip
 UPLOADER: Calls = {
-    "write": (1, 2, 3, 4), "fdatasync": (1, 2), "fsync": (1,), "openat": (1, 2, 3, 6, 7), "rename": (1,), "unlink": (1,),
+    "write": (1, 2, 3, 4), "fdatasync": (1, 2), "fsync": (1,), "openat": (1, 2, 3, 4, 5, 6, 7, 8, 9), "rename": (1,), "unlink": (1,),
     "read": (1, 2), "pwrite64": (1,),
 }  # fmt: skip
 UPLOADER_PLACES = {
