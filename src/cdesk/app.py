@@ -745,6 +745,20 @@ def open_app(environment: Mapping[str, str] = os.environ) -> App:
     return App(home, config.load(home), environment)
 
 
+@contextmanager
+def opened_app(*, with_tasks: bool = False) -> Iterator[App]:
+    """The rooms of `$CDESK_HOME`, with everything that waited in the queue taken in, and closed at the end.
+    with_tasks: what rests on it is up to date, too. Raises ConfigError and WarehouseError."""
+    app = open_app()
+    try:
+        app.uploader.drain()
+        if with_tasks:
+            app.tasks.run_pending()
+        yield app
+    finally:
+        app.close()
+
+
 def open_producer(environment: Mapping[str, str] = os.environ) -> Producer:
     home = config.home(environment)
     return Producer(home, config.load(home))

@@ -1,15 +1,18 @@
-"""A home with the bundled sample, imported once for every test that only asks."""
+"""A home with the bundled sample, imported once for every test that only asks; and an empty warehouse with artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from tests.artifact.house import House
 
 from cdesk import sample
 from cdesk.app import App
 from cdesk.config import Home, PersonSettings, Settings
+from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,17 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     app.tasks.run_pending()
     yield app
     app.close()
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path]) -> Iterator[DuckDBWarehouse]:
+    opened = DuckDBWarehouse(deployed(tmp_path_factory.mktemp("warehouse")))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, warehouse: DuckDBWarehouse) -> Iterator[House]:
+    found = House(tmp_path_factory.mktemp("home"), warehouse)
+    yield found
+    found.artifacts.close()

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from tests.artifact.house import House
 from cdesk.artifact.model import FORMS, Artifact, Chart, Column, Form
 from cdesk.errors import UsageError
 from cdesk.query import render
-from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 
 FORMULAS = [
     "=1+1",
@@ -46,20 +44,6 @@ MARKUP = [
     "\\|",
 ]
 COLUMNS = [Column("name", "VARCHAR"), Column("price", "DECIMAL(9,2)", unit="USD"), Column("=kind", "VARCHAR")]
-
-
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path]) -> Iterator[DuckDBWarehouse]:
-    opened = DuckDBWarehouse(deployed(tmp_path_factory.mktemp("warehouse")))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, warehouse: DuckDBWarehouse) -> Iterator[House]:
-    found = House(tmp_path_factory.mktemp("home"), warehouse)
-    yield found
-    found.artifacts.close()
 
 
 def rendered(house: House, artifact: Artifact, form: Form) -> bytes:

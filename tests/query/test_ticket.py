@@ -34,20 +34,6 @@ ENDLESS = f"SELECT count(*) FROM {', '.join(f'{DIGITS} AS d{i}(d)' for i in rang
 """A count to 10^18."""
 
 
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], Path]) -> Iterator[DuckDBWarehouse]:
-    opened = DuckDBWarehouse(deployed(tmp_path_factory.mktemp("warehouse")))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, warehouse: DuckDBWarehouse) -> Iterator[House]:
-    found = House(tmp_path_factory.mktemp("home"), warehouse)
-    yield found
-    found.artifacts.close()
-
-
 @dataclass
 class Desk:
     """Answers when it is let; holds the time."""

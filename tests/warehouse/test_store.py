@@ -7,11 +7,13 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from msgspec.structs import replace
 from tests.generated import START
 
 from cdesk.activity.identity import activity_id
@@ -136,6 +138,19 @@ def test_compaction_puts_small_row_groups_together(tmp_path: Path, deployed: Cal
     assert before > 1 and warehouse._row_groups() == 1 and not steps[-1]
     assert steps == sorted(steps, reverse=True)
     assert warehouse.count() == 5_000
+    warehouse.close()
+
+
+def test_data_is_not_newer_for_being_asked_about(tmp_path: Path, deployed: Callable[[Path], Path]) -> None:
+    """That cdesk was asked is on record, and says nothing of how far the data has come; what Claude asked does."""
+    warehouse = DuckDBWarehouse(deployed(tmp_path))
+    told = [(source, name) for source in ("cdesk", "mcp") for name in ("sql_executed", "mcp_called")]
+    for hours, (source, name) in enumerate([("api", "thing_happened"), *told]):
+        ts = START + timedelta(hours=hours)
+        warehouse.merge([replace(activity(hours), ts=ts, activity=name, source=source)])
+    assert warehouse.data_as_of() == START
+    warehouse.merge([replace(activity(9), ts=START + timedelta(hours=9), activity="mcp_called", source="hook")])
+    assert warehouse.data_as_of() == START + timedelta(hours=9)
     warehouse.close()
 
 

@@ -184,14 +184,10 @@ def _asked() -> Iterator[_Service | _House]:
     if client is not None:
         yield _Service(client)
         return
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         yield _House(app)
-    finally:
-        app.close()
 
 
 def _at(id_: str) -> str:
@@ -228,7 +224,7 @@ def _make(asked: _Asked, given: argparse.Namespace) -> int:
         show.json(made)
     else:
         print(
-            f"{made['artifact_id']}: {made['row_count']:,} rows, {show.size(made['bytes'])}, cite cdesk:{made['query_id']}"
+            f"{made['artifact_id']}: {made['row_count']:,} row{'' if made['row_count'] == 1 else 's'}, {show.size(made['bytes'])}, cite cdesk:{made['query_id']}"
         )
     return 0
 

@@ -84,15 +84,10 @@ def desk() -> Iterator[Desk]:
     if client is not None:
         yield _Service(client)
         return
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
-    app = open_app()
-    try:
-        app.uploader.drain()
-        app.tasks.run_pending()
+    with opened_app(with_tasks=True) as app:
         yield _House(app)
-    finally:
-        app.close()
 
 
 def _path(name: str) -> str:

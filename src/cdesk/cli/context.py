@@ -68,16 +68,11 @@ def _project(given: Any) -> str | None:
 
 
 def _built(wanted: ContextKey) -> dict[str, Any]:
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
     from cdesk.surface import context
 
-    app = open_app()
-    try:
-        app.uploader.drain()
-        app.tasks.run_pending()
+    with opened_app(with_tasks=True) as app:
         return dict(msgspec.to_builtins(context.of_app(app, wanted)))
-    finally:
-        app.close()
 
 
 def _query(wanted: ContextKey) -> str:

@@ -70,15 +70,11 @@ def _over_warehouse(asked: DatasetRequest) -> DatasetAnswer:
     client = connect(config.home())
     if client is not None:
         return msgspec.convert(client.post("/v1/datasets", msgspec.to_builtins(asked)), DatasetAnswer)
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
     definition(asked.definition)  # what is wrong is said before the warehouse is opened
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         return answered(app.datasets, asked)
-    finally:
-        app.close()
 
 
 def _json(found: DatasetAnswer, *, with_sql: bool) -> None:

@@ -53,16 +53,12 @@ def _asked(act: str, drift_id: str) -> Any:
 
 
 def _here(act: str, drift_id: str) -> Any:
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
-    app = open_app()
-    try:
-        app.uploader.drain()  # what waits in the queue may have drifted, too
+    with opened_app() as app:  # what waits in the queue may have drifted, too
         if act == "list":
             return {"incidents": msgspec.to_builtins(app.drift.list())}
         return msgspec.to_builtins(getattr(app.drift, act)(drift_id))
-    finally:
-        app.close()
 
 
 def _list(answer: Any, given: argparse.Namespace) -> None:

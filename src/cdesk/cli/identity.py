@@ -136,15 +136,11 @@ def _here(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 @contextmanager
 def _app() -> Iterator[App]:
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         app.identity.resume()
         yield app
-    finally:
-        app.close()
 
 
 def _list(operations: list[dict[str, Any]], as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -101,7 +102,7 @@ def _found(given: argparse.Namespace) -> Any:
         return client.get(f"/v1/insights?{urlencode({k: v for k, v in asked.items() if v is not None})}")["insights"]
     from cdesk.query.insights import moment
 
-    with _Here() as app:
+    with _here() as app:
         return msgspec.to_builtins(app.insights.find(
             asked["text"], subject=given.subject, metric=given.metric, project_path=given.project,
             customer=given.customer, since=moment(given.since), is_all=given.all, count=given.count,
@@ -111,7 +112,7 @@ def _found(given: argparse.Namespace) -> Any:
 def _explained(atom_id: str) -> Any:
     if (client := connect(config.home())) is not None:
         return client.get(f"/v1/insights/{quote(atom_id, safe='')}")
-    with _Here() as app:
+    with _here() as app:
         return msgspec.to_builtins(app.insights.explain(atom_id))
 
 
@@ -136,27 +137,14 @@ def _corrected(given: argparse.Namespace) -> Any:
     )  # fmt: skip
     if (client := connect(config.home())) is not None:
         return client.post(f"/v1/insights/{quote(given.id, safe='')}/corrections", asked)
-    with _Here() as app:
+    with _here() as app:
         return msgspec.to_builtins(app.insight_desk.correct(app.insights.whole_id(given.id), asked))
 
 
-class _Here:
-    """The warehouse itself, with everything that waited in the queue taken in."""
+def _here() -> AbstractContextManager[App]:
+    from cdesk.app import opened_app
 
-    def __enter__(self) -> App:
-        from cdesk.app import open_app
-
-        self._app = open_app()
-        try:
-            self._app.uploader.drain()
-            self._app.tasks.run_pending()
-        except BaseException:
-            self._app.close()
-            raise
-        return self._app
-
-    def __exit__(self, *error: object) -> None:
-        self._app.close()
+    return opened_app(with_tasks=True)
 
 
 # -- shown ---------------------------------------------------------------------------------------------------------

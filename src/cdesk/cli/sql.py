@@ -55,31 +55,23 @@ def ask(query: str, rows_max: int, bytes_max: int, over_cap: Literal["refuse", "
     if client is not None:
         asked = {"sql": query, "rows_max": rows_max, "bytes_max": bytes_max, "over_cap": over_cap}
         return dict(client.post("/v1/sql", asked))
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
     from cdesk.query.adhoc import told_json
 
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         return told_json(app.adhoc.ask(
             query, rows_max=rows_max, seconds_max=SECONDS_MAX, bytes_max=bytes_max, over_cap=over_cap
         ))  # fmt: skip
-    finally:
-        app.close()
 
 
 def estimate(query: str) -> dict[str, Any]:
     client = connect(config.home())
     if client is not None:
         return dict(client.post("/v1/sql/estimate", {"sql": query}))
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         return dict(msgspec.to_builtins(app.adhoc.estimate(query)))
-    finally:
-        app.close()
 
 
 def _show_estimate(told: dict[str, Any], as_json: bool) -> int:

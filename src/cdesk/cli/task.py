@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from cdesk import config
-from cdesk.app import App, open_app
+from cdesk.app import App, opened_app
 from cdesk.cli import show
 from cdesk.cli.client import Client, connect
 from cdesk.errors import UsageError
@@ -186,12 +186,8 @@ def _asked() -> Iterator[_Service | _House]:
     if client is not None:
         yield _Service(client)
         return
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         yield _House(app)
-    finally:
-        app.close()
 
 
 def _time(text: str | None) -> str:

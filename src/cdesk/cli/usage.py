@@ -57,18 +57,14 @@ def _report(wanted: dict[str, Any], prices: Path | None) -> tuple[dict[str, Any]
     from datetime import date
 
     from cdesk.activity.pricing import PriceBook
-    from cdesk.app import open_app
+    from cdesk.app import opened_app
 
-    app = open_app()
-    try:
-        app.uploader.drain()
+    with opened_app() as app:
         report = app.usages.report(
             wanted["by"], since=date.fromisoformat(wanted["since"]) if wanted["since"] else None,
             until=date.fromisoformat(wanted["until"]) if wanted["until"] else None, timezone=wanted["timezone"],
             prices=PriceBook.load(prices) if prices else None,
         )  # fmt: skip
-    finally:
-        app.close()
     return report.json(), home.is_sample
 
 

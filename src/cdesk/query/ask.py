@@ -30,6 +30,7 @@ from cdesk.errors import CdeskError, OverCap
 from cdesk.query.cells import cell, rows_json
 from cdesk.query.provenance import TAG, DataVersion, DataVersions, query_id, question_key
 from cdesk.query.questions import Questions
+from cdesk.query.sample import EVER_SECONDS
 from cdesk.query.template import Role, Template, compiled, hours
 from cdesk.query.text import prepared
 from cdesk.warehouse.warehouse import Answer, Warehouse
@@ -42,8 +43,6 @@ ROWS_INLINE_MAX = 1_000
 """More go into an artifact, where there is a place for them; these many come with the answer."""
 SECONDS_MAX = 30.0
 IN_MEMORY_MAX = 64
-WHOLE_HOURS = 366 * 24
-"""What a question looks back over that says nothing of it, as far as a sample is concerned."""
 
 
 class AskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -296,7 +295,7 @@ class Asker:
                 can_sample=self._sampler is not None,
             )  # fmt: skip
         back = template.hours_back
-        seconds = 3600.0 * (hours(back, wanted.values[back]) if back else WHOLE_HOURS)
+        seconds = 3600.0 * hours(back, wanted.values[back]) if back else EVER_SECONDS
         found = self._sampler(sql, estimate, template.byte_cap, seconds)
         return str(found.sql), Sampled(float(found.rate), int(found.seed), str(found.watermark))
 

@@ -16,6 +16,10 @@ ATOMS = "INSIGHT_ATOMS"
 TRACKED = (STREAM, ATOMS)
 """Tables that change streams can be had of."""
 
+IS_DATA = """activity NOT IN ('self_test_arrived', 'schema_drift_detected')
+   AND NOT (activity IN ('sql_executed', 'mcp_called') AND _source IN ('cdesk', 'mcp'))"""
+"""Of which activities "data as of" speaks: not the doctor's self-tests, nor that cdesk was asked."""
+
 Mode = Literal["append", "standard"]
 
 

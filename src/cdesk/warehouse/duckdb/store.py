@@ -25,7 +25,7 @@ from cdesk.warehouse.duckdb.changes import Changes, Listener
 from cdesk.warehouse.duckdb.drift import DuckDBDrift
 from cdesk.warehouse.duckdb.identity import Identities
 from cdesk.warehouse.duckdb.trouble import first_line, translated
-from cdesk.warehouse.warehouse import STREAM, Answer, Execution, Merged
+from cdesk.warehouse.warehouse import IS_DATA, STREAM, Answer, Execution, Merged
 
 if TYPE_CHECKING:
     from cdesk.warehouse.duckdb.merge import Merger
@@ -43,7 +43,7 @@ _KNOWS_PROGRESS = "SET enable_progress_bar = true; SET enable_progress_bar_print
 """Of one cursor only."""
 """What DuckDB writes first of all: a shorter file was never a database."""
 
-_NEWEST = f"SELECT max(ts) FROM {STREAM} WHERE activity NOT IN ('self_test_arrived', 'schema_drift_detected')"
+_NEWEST = f"SELECT max(ts) FROM {STREAM} WHERE {IS_DATA}"
 _NEWEST_OF_A_DAY = f"{_NEWEST} AND ts >= (SELECT max(ts) FROM {STREAM}) - INTERVAL 1 DAY"
 
 

@@ -19,11 +19,11 @@ from cdesk.errors import QueryRefused
 from cdesk.warehouse.snowflake.merge import Merger
 from cdesk.warehouse.snowflake.sessions import Result, Session, Sessions
 from cdesk.warehouse.snowflake.trouble import answered, connector_errors, is_lost, translated
-from cdesk.warehouse.warehouse import STREAM, Answer, Execution, Merged
+from cdesk.warehouse.warehouse import IS_DATA, STREAM, Answer, Execution, Merged
 
 T = TypeVar("T")
 
-_NEWEST = f"SELECT MAX(ts) FROM {STREAM} WHERE activity NOT IN ('self_test_arrived', 'schema_drift_detected')"
+_NEWEST = f"SELECT MAX(ts) FROM {STREAM} WHERE {IS_DATA}"
 
 
 class SnowflakeWarehouse:
