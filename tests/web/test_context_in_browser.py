@@ -22,7 +22,7 @@ ADDRESS = f"/context?project={quote(PROJECT, safe='')}"
 MARKUP = "<img src=x onerror=xss('context')>"
 LONG = "a_name_without_any_place_to_break_it_" * 6
 RIGHT = "Tests run with nox."
-SOON = 20_000
+SOON = 60_000
 """Until what a person said is in effect, on a busy machine."""
 
 
