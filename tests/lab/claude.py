@@ -107,3 +107,11 @@ def settled(cdesk: Cdesk) -> None:
     deadline = time.monotonic() + 30
     while cdesk.json("status")["queue"]["bytes"] and time.monotonic() < deadline:
         time.sleep(0.1)
+
+
+def tool_rows(cdesk: Cdesk) -> dict[str, str]:
+    rows = cdesk.rows(
+        "SELECT feature_json.tool_use_id::VARCHAR, _source FROM CLAUDE_STREAM_V2 WHERE activity = 'tool_called'"
+    )
+    assert len({call for call, _ in rows}) == len(rows), "one tool call, one row"
+    return dict(rows)

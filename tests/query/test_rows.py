@@ -65,7 +65,7 @@ def _rounded(value: Any) -> Any:
             return value
 
 
-@settings(deadline=None, max_examples=8 * TIMES, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=5 * TIMES, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(commands(), max_size=6), min_size=2, max_size=3), ASKED)
 def test_the_rollup_and_what_came_after_it_say_what_the_stream_says(
     opened_history: History, runs: list[list[Command]], asked: tuple[int, str, Any]
