@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ from cdesk.config import Home, Settings
 from cdesk.context.cache import ContextReader
 from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
-from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
+from cdesk.errors import CdeskError, ConfigError, QueueError, UsageError, WarehouseBusy, WarehouseError
+from cdesk.governance.handshake import Invitation, read_token
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.completeness import Completeness
 from cdesk.query.insights import Insights
@@ -57,8 +58,10 @@ if TYPE_CHECKING:
     from cdesk.artifact.model import Artifact
     from cdesk.artifact.seal import Seal
     from cdesk.capture.answer import Answers
+    from cdesk.capture.collected import Collected
     from cdesk.capture.follow import Follower
     from cdesk.capture.hook import Hooks
+    from cdesk.capture.laptops import Laptops
     from cdesk.capture.spool import Spool
     from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "warehouse"
 TEAM = "snowflake"
+COLLECTOR = "collector"
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 BULK_BYTES_MIN = 16 * 1024 * 1024
 SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
@@ -242,6 +246,10 @@ class App(Producer):
         self.claude_dirs = _dirs(settings, environment)
         self._follower: Follower | None = None
         self._is_closing = threading.Event()
+        self.trouble: dict[str, str | None] = {}
+        """Why one of the queue's other consumers cannot go on, by its name."""
+        self.listens_at: str | None = None
+        """Where laptops send to, when this is a collector."""
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
@@ -430,11 +438,46 @@ class App(Producer):
         from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
         warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
-        return Uploader(self._team_reader(), warehouse, self.dead)
+        return Uploader(self._other_reader(TEAM), warehouse, self.dead)
 
-    def _team_reader(self) -> Reader:
-        """Segments are retired by the other consumer, who looks at them all the time."""
-        return Reader(self.home.queue, TEAM, self.dead, clock=self.clock, retire=lambda segment: None)
+    @cached_property
+    def collector(self) -> Uploader:
+        """Carries the same lines to the team's collector. Raises ConfigError."""
+        from cdesk.upload.collector import Collector
+
+        wanted = self.settings.collector
+        path = Path(wanted.token_file).expanduser() if wanted.token_file else self.home.invitation
+        ca_file = Path(wanted.ca_file).expanduser() if wanted.ca_file else None
+        collector = Collector(wanted.url or "", invitation(path), ca_file=ca_file, clock=self.clock)
+        return Uploader(self._collector_reader, collector, self.dead)
+
+    @cached_property
+    def laptops(self) -> Laptops:
+        """Who may send to this home, if it is a collector's."""
+        from cdesk.capture.laptops import Laptops
+
+        return Laptops(self.home.laptops, clock=self.clock)
+
+    @cached_property
+    def collected(self) -> Collected:
+        """Takes what they send."""
+        from cdesk.capture.collected import Collected
+
+        return Collected(lambda: self.gate, self.laptops, clock=self.clock)
+
+    def forward_depth(self) -> Depth | None:
+        """What waits for the collector; None for who sends to none."""
+        if self.settings.collector.url is None:
+            return None
+        return self._collector_reader.depth(self.clock.now_ns() / 1e9)
+
+    @cached_property
+    def _collector_reader(self) -> Reader:
+        return self._other_reader(COLLECTOR)
+
+    def _other_reader(self, consumer: str) -> Reader:
+        """Segments are retired by the warehouse's own consumer, who looks at them all the time."""
+        return Reader(self.home.queue, consumer, self.dead, clock=self.clock, retire=lambda segment: None)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -491,10 +534,15 @@ class App(Producer):
         _ = self.tickets  # before two requests open them at once
         if self.home.artifacts.exists():
             self._thread("artifacts", self.sweep_artifacts)
-        if self.settings.snowflake.load:
-            self._thread("team", self._follow_team)
-        else:
-            self._team_reader().withdraw()
+        others = (
+            (TEAM, self.settings.snowflake.load, lambda: self.team, self.settings.snowflake.batch_seconds),
+            (COLLECTOR, self.settings.collector.url is not None, lambda: self.collector, self.settings.collector.batch_seconds),
+        )  # fmt: skip
+        for consumer, is_wanted, uploader, seconds in others:
+            if is_wanted:
+                self._thread(consumer, partial(self._carry_on, consumer, uploader, seconds))
+            else:
+                self._other_reader(consumer).withdraw()
 
     @property
     def killed(self) -> Owner | None:
@@ -628,20 +676,24 @@ class App(Producer):
 
         return whole(self.artifacts, template, answer, sample, self.person).artifact_id
 
-    def _follow_team(self) -> None:
-        """Whatever goes wrong is told and tried again with the next batch; the queue keeps everything meanwhile."""
-        waiting = self.settings.snowflake.batch_seconds
+    def _carry_on(self, consumer: str, uploader: Callable[[], Uploader], seconds: float) -> None:
+        """Whatever goes wrong is told, when it is something new, and tried again with the next batch; the queue keeps
+        everything meanwhile."""
         while not self._is_closing.is_set():
-            before = self.team.merged
+            trouble = None
             try:
-                while not self._is_closing.is_set() and self.team.step(CATCH_UP_LINES_MAX):
+                carrier = uploader()
+                before = carrier.merged
+                while not self._is_closing.is_set() and carrier.step(CATCH_UP_LINES_MAX):
                     pass
+                if moved := carrier.merged - before:
+                    observe.event("info", f"{consumer}_loaded", inserted=moved.inserted, updated=moved.updated)
             except CdeskError as error:
-                observe.event("error", "team_waits", error=str(error))
-            moved = self.team.merged - before
-            if moved.inserted or moved.updated:
-                observe.event("info", "team_loaded", inserted=moved.inserted, updated=moved.updated)
-            self._is_closing.wait(waiting)
+                trouble = str(error)
+            if trouble and trouble != self.trouble.get(consumer):
+                observe.event("error", f"{consumer}_waits", error=trouble)
+            self.trouble[consumer] = trouble
+            self._is_closing.wait(seconds)
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
@@ -762,6 +814,17 @@ def opened_app(*, with_tasks: bool = False) -> Iterator[App]:
 def open_producer(environment: Mapping[str, str] = os.environ) -> Producer:
     home = config.home(environment)
     return Producer(home, config.load(home))
+
+
+def invitation(path: Path) -> Invitation:
+    """What a laptop proves itself with. Raises ConfigError."""
+    try:
+        return read_token(path.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(
+            f"cannot read the invitation {path}: {why}.", "`cdesk collector join URL` keeps a new one."
+        ) from None
 
 
 def own(home: Home, clock: Clock = SYSTEM_CLOCK) -> OwnerLock:

@@ -175,6 +175,26 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         return bool(self.connection or (self.account and self.user))
 
 
+class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """On a laptop: url of the collector that its activities go to · token_file: its invitation ($CDESK_HOME/collector.token)
+    ca_file: whom to trust instead of the system's authorities · batch_seconds: how long lines are gathered for one batch
+    On the collector: listen, as host:port · tls_cert, tls_key: PEM files"""
+
+    url: str | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+    batch_seconds: float = 2.0
+    listen: str = "127.0.0.1:4610"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_seconds <= 0:
+            raise ValueError("batch_seconds must be above 0")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key belong together")
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonSettings = PersonSettings()
     claude: ClaudeSettings = ClaudeSettings()
@@ -186,6 +206,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consent: Consent = Consent()
     drift: DriftPolicy = DriftPolicy()
     snowflake: SnowflakeSettings = SnowflakeSettings()
+    collector: CollectorSettings = CollectorSettings()
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -252,6 +273,16 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def token(self) -> Path:
         return self.path / "token"
+
+    @property
+    def laptops(self) -> Path:
+        """Who may send to this collector."""
+        return self.path / "collector" / "laptops.json"
+
+    @property
+    def invitation(self) -> Path:
+        """What this laptop proves itself with to its collector."""
+        return self.path / "collector.token"
 
     @property
     def key(self) -> Path:

@@ -95,7 +95,7 @@ class Collected:
         """Raises NotInvited, TooLarge, BadBatch, and QueueError: then nothing was taken."""
         try:
             laptop = self._proved(name, session, given, body)
-            lines = _unpacked(body).splitlines(keepends=True)
+            lines = [line + b"\n" for line in _unpacked(body).split(b"\n") if line]
             gate = replace(self._gate(), relief=None)  # it was a laptop's to leave something out
             kept = self._lines(gate, laptop, lines)
             gate.writer.append(kept)
@@ -125,7 +125,9 @@ class Collected:
         if not secrets.compare_digest(signature.encode(), self._sign(name, until).encode()) or _seconds(until) < self._clock.monotonic():  # fmt: skip
             raise NotInvited("the session is over.", "Say hello again.")
         if not proves(given, bytes.fromhex(laptop.key), "laptop", name.encode(), session.encode(), body):
-            raise NotInvited("the proof does not fit the batch.", "The token is not this laptop's, or somebody changed it.")
+            raise NotInvited(
+                "the proof does not fit the batch.", "The token is not this laptop's, or somebody changed it."
+            )
         return laptop
 
     def _sign(self, name: str, until: str) -> str:

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "drift": "what left the catalog's shape, and what to do about it",
     "insight": "what Claude and people know here: list, show, record, correct, silence, restore",
     "task": "what keeps derived tables up to date: list, run, suspend, resume, history",
+    "collector": "many laptops, one warehouse: invite, list, revoke; on a laptop join, leave",
     "deploy": "tables, views and all else of a warehouse: plan, apply, verify, rollback",
     "mcp": "the MCP server that Claude asks, on standard input and output",
     "statusline": "the status line that Claude Code shows: spend today, context age",

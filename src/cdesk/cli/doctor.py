@@ -158,6 +158,7 @@ def _flow(home: Home) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "queue", "empty: everything is in the warehouse")
+    yield from _team(found)
     drift = found.get("drift") or {"open": 0, "quarantined": 0}
     if drift["open"] or drift["quarantined"]:
         text = f"{drift['open']:,} kinds of activity left the catalog's shape, {drift['quarantined']:,} rows are set aside."
@@ -169,6 +170,23 @@ def _flow(home: Home) -> Iterator[Finding]:
         yield Finding("ok", "context", text)
     elif activities and found["running"]:
         yield Finding("note", "context", "none is kept yet.", "`cdesk context` builds one.")
+
+
+def _team(found: dict[str, Any]) -> Iterator[Finding]:
+    forward, collector = found.get("forward"), found.get("collector")
+    if forward and forward["trouble"]:
+        yield Finding("problem", "collector", f"{forward['events']:,} activities wait: {forward['trouble']}",
+                      "They stay here until it takes them.")  # fmt: skip
+    elif forward and forward["bytes"] and not found["running"]:
+        yield Finding("note", "collector", f"{forward['events']:,} activities wait for it.", "`cdesk up` sends them.")
+    elif forward:
+        yield Finding("ok", "collector", f"sends to {forward['url']}, {forward['events']:,} wait")
+    if collector and not collector["listen"] and found["running"]:
+        yield Finding("note", "collector", "laptops are invited, but no collector runs.", "`cdesk up --role collector`")
+    elif collector and collector["listen"]:
+        yield Finding(
+            "ok", "collector", f"collects at {collector['listen']} from {len(collector['laptops']):,} laptops"
+        )
 
 
 def _pressure(queue: dict[str, Any]) -> Iterator[Finding]:

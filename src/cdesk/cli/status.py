@@ -76,6 +76,25 @@ def pressed(queue: dict[str, Any]) -> list[str]:
     return lines
 
 
+def team(status: dict[str, Any]) -> list[str]:
+    """Where activities go from here, and who sends here."""
+    lines = []
+    if forward := status.get("forward"):
+        waiting = (
+            f"{forward['events']:,} wait, oldest {show.age(forward['oldest_age_s'])}"
+            if forward["bytes"]
+            else "all sent"
+        )
+        lines.append(f"collector   {forward['url']}: {waiting}")
+        if forward["trouble"]:
+            lines.append(f"{'':11} {forward['trouble']}")
+    if collector := status.get("collector"):
+        at = f"at {collector['listen']}" if collector["listen"] else "not started: `cdesk up --role collector`"
+        accepted = sum(one["accepted"] for one in collector["laptops"])
+        lines.append(f"collects    {at}; {len(collector['laptops']):,} laptops invited, {accepted:,} lines taken")
+    return lines
+
+
 def sentences(status: dict[str, Any]) -> str:
     queue, warehouse = status["queue"], status["warehouse"]
     lines = [f"SAMPLE DATA in {status['home']}"] if status["sample"] else []
@@ -101,6 +120,7 @@ def sentences(status: dict[str, Any]) -> str:
     contexts = status.get("contexts") or {"contexts": 0}
     if contexts["contexts"]:
         lines.append(f"context     {contexts['contexts']:,} kept, the oldest {show.age(contexts['oldest_age_s'])} old")
+    lines += team(status)
     for source in status.get("completeness", ()):
         repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
         lines.append(

@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,7 +22,10 @@ from cdesk.cli.client import Client, ServiceRecord, connect
 from cdesk.cli.import_ import bar
 from cdesk.cli.open import link as page_link
 from cdesk.config import Home
-from cdesk.errors import CdeskError, ServiceError, WarehouseError
+from cdesk.errors import CdeskError, ServiceError, UsageError, WarehouseError
+
+if TYPE_CHECKING:
+    from cdesk.surface.http.collector_door import CollectorDoor
 
 START_PATIENCE_S = 30.0
 
@@ -37,8 +40,15 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--detach", action="store_true", help="leave it running in the background")
     parser.add_argument("--sample", action="store_true", help="use bundled sample data, in a home of its own")
+    parser.add_argument("--role", choices=("laptop", "collector"), default="laptop",
+                        help="collector: also take what invited laptops send (`cdesk collector --help`)")  # fmt: skip
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where laptops send to (default 127.0.0.1:4610)")
+    parser.add_argument("--tls-cert", metavar="FILE", help="the collector's certificate (PEM); wanted beyond loopback")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key (PEM)")
     parser.add_argument("--conformance-fixtures", action="store_true", help=argparse.SUPPRESS)  # docs/mcp.md
     given = parser.parse_args(arguments)
+    if given.role != "collector" and (given.listen or given.tls_cert or given.tls_key):
+        raise UsageError("--listen, --tls-cert and --tls-key are for --role collector.")
     home = config.sample_home() if given.sample else config.home()
     home.make()
     if given.sample:
@@ -50,7 +60,28 @@ def run(arguments: list[str]) -> int:
         print(f"Already running (pid {client.record.pid}, http://127.0.0.1:{client.record.port}).")
         return 0
     port = 0 if given.sample and given.port is None else given.port  # the usual one is for the real home
-    return (_detached if given.detach else _serve)(home, port, given.conformance_fixtures)
+    door = _door(home, given) if given.role == "collector" else None
+    if given.detach:
+        return _detached(home, port, given.conformance_fixtures, _passed_on(given))
+    return _serve(home, port, given.conformance_fixtures, door)
+
+
+def _door(home: Home, given: argparse.Namespace) -> CollectorDoor:
+    """Raises ConfigError and UsageError for what cannot be listened at."""
+    from cdesk.surface.http.collector_door import CollectorDoor
+
+    said = {name: value for name in ("listen", "tls_cert", "tls_key") if (value := getattr(given, name)) is not None}
+    try:
+        return CollectorDoor(msgspec.structs.replace(config.load(home).collector, **said))
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+
+
+def _passed_on(given: argparse.Namespace) -> list[str]:
+    """What the service in the background is told, too."""
+    said = {"--listen": given.listen, "--tls-cert": given.tls_cert, "--tls-key": given.tls_key}
+    named = [part for name, value in said.items() if value is not None for part in (name, value)]
+    return ["--role", given.role, *named]
 
 
 def _prepare_sample(home: Home) -> None:
@@ -67,9 +98,9 @@ def _prepare_sample(home: Home) -> None:
 # -- in the background -----------------------------------------------------------------------------------------
 
 
-def _detached(home: Home, port: int | None, with_fixtures: bool) -> int:
+def _detached(home: Home, port: int | None, with_fixtures: bool, passed_on: list[str]) -> int:
     command = [sys.executable, "-m", "cdesk", "up", *(["--port", str(port)] if port is not None else [])]
-    command += ["--conformance-fixtures"] if with_fixtures else []
+    command += passed_on + (["--conformance-fixtures"] if with_fixtures else [])
     home.log.touch(mode=0o600)
     with home.log.open("ab") as log:
         child = subprocess.Popen(
@@ -114,7 +145,7 @@ def _last_line(home: Home) -> str:
 # -- in the foreground -----------------------------------------------------------------------------------------
 
 
-def _serve(home: Home, port: int | None, with_fixtures: bool) -> int:
+def _serve(home: Home, port: int | None, with_fixtures: bool, door: CollectorDoor | None) -> int:
     import uvicorn
 
     from cdesk import observe
@@ -140,6 +171,8 @@ def _serve(home: Home, port: int | None, with_fixtures: bool) -> int:
             _with_door(guarded, home, bound) if with_fixtures else guarded, http=lane.protocol(), log_config=None, access_log=False, lifespan="off",
             timeout_graceful_shutdown=5, server_header=False,
         ))  # fmt: skip
+        if door is not None:
+            door.open(app)
         _record(home, bound)
         app.start()
         app.keep_fresh()
@@ -150,6 +183,8 @@ def _serve(home: Home, port: int | None, with_fixtures: bool) -> int:
         try:
             server.run(sockets=[listener])
         finally:
+            if door is not None:
+                door.close()
             lane.close()
     finally:
         _forget(home)
@@ -227,6 +262,13 @@ def welcome(status: dict[str, Any], *, detached: bool, page: str = "") -> str:
     """What was found, and what to do next. `page`: the link that lets a browser in."""
     backfill, activities = status["backfill"], status["warehouse"]["activities"]
     lines = [f"cdesk is running on http://127.0.0.1:{status['port']} (pid {status['pid']})."]
+    if (collector := status.get("collector")) and collector["listen"]:
+        invited = (
+            f"{len(collector['laptops']):,} laptops are invited"
+            if collector["laptops"]
+            else "nobody is invited yet: `cdesk collector invite NAME`"
+        )
+        lines.append(f"It collects at {collector['listen']}; {invited}.")
     if status["sample"]:
         lines.insert(0, "SAMPLE DATA: nobody's history, kept apart from yours.")
     if page:

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from cdesk.app import App, Producer
+from cdesk.app import COLLECTOR, App, Producer
 from cdesk.capture.backfill import Progress
+from cdesk.capture.collected import Heard
 from cdesk.queue.depth import Depth
 
 
@@ -100,6 +101,25 @@ class ContextsStatus(msgspec.Struct, frozen=True):
     oldest_age_s: float | None
 
 
+class ForwardStatus(msgspec.Struct, frozen=True):
+    """What this laptop sends to its collector. sent: activities it has a receipt for, since the service started
+    events, bytes, oldest_age_s: what waits · trouble: why it cannot go on, null when it can"""
+
+    url: str
+    sent: int
+    events: int
+    bytes: int
+    oldest_age_s: float
+    trouble: str | None
+
+
+class CollectorStatus(msgspec.Struct, frozen=True):
+    """Who sends to this collector. listen: null when the service was not started as one"""
+
+    listen: str | None
+    laptops: tuple[Heard, ...]
+
+
 class Status(msgspec.Struct, frozen=True):
     """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
 
@@ -115,6 +135,8 @@ class Status(msgspec.Struct, frozen=True):
     completeness: tuple[SourceStatus, ...] = ()
     drift: DriftStatus | None = None
     contexts: ContextsStatus | None = None
+    forward: ForwardStatus | None = None
+    collector: CollectorStatus | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -134,6 +156,8 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         completeness=_completeness(app.completeness.rows() if port is not None else app.completeness.rows(None)),
         drift=DriftStatus(*app.drift.unsettled()),
         contexts=_contexts(app),
+        forward=_forward(app),
+        collector=_collector(app),
     )
 
 
@@ -165,6 +189,21 @@ def _counted(app: App) -> Counted:
         counts.acknowledged, app.reader.delivered, merged.inserted, merged.updated, merged.unchanged,
         counts.rotations, app.reader.damaged, app.reader.torn, app.relief.shrunk, app.relief.sampled,
     )  # fmt: skip
+
+
+def _forward(app: App) -> ForwardStatus | None:
+    depth, url = app.forward_depth(), app.settings.collector.url
+    if depth is None or url is None:
+        return None
+    sent = app.collector.merged.inserted if "collector" in app.__dict__ else 0
+    return ForwardStatus(url, sent, depth.events, depth.bytes, round(depth.oldest_age_s, 3), app.trouble.get(COLLECTOR))
+
+
+def _collector(app: App) -> CollectorStatus | None:
+    """None for who never invited anybody."""
+    if app.listens_at is None and not app.home.laptops.exists():
+        return None
+    return CollectorStatus(app.listens_at, tuple(app.collected.heard()))
 
 
 def _contexts(producer: Producer) -> ContextsStatus:

@@ -64,7 +64,9 @@ class Collector:
         key = self._invitation.key
         if not proves(given, key, "receipt", self._session.encode(), body, receipt):
             self._forget()
-            raise ServiceError("the receipt is not from your collector.", "Somebody answers in its place; nothing is lost.")
+            raise ServiceError(
+                "the receipt is not from your collector.", "Somebody answers in its place; nothing is lost."
+            )
         return Merged(inserted=len(activities))
 
     def hello(self) -> None:
@@ -164,8 +166,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def _away(host: str, port: int, error: Exception) -> ServiceError:
-    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error) or type(error).__name__
-    return ServiceError(f"the collector at {host}:{port} cannot be reached: {why}.", "The queue keeps everything meanwhile.")
+    why = (
+        error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error) or type(error).__name__
+    )
+    return ServiceError(
+        f"the collector at {host}:{port} cannot be reached: {why}.", "The queue keeps everything meanwhile."
+    )
 
 
 def _why(content: bytes) -> str:

@@ -15,9 +15,10 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from cdesk.activity.codec import BadLine, decode_raw
 from cdesk.activity.model import Activity, RawActivity
@@ -25,7 +26,7 @@ from cdesk.errors import CdeskError, QueueError, WarehouseError, WarehouseUnread
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.reader import Delivery, Origin, Reader
 from cdesk.upload.inspector import Inspector
-from cdesk.warehouse.warehouse import Merged, Warehouse
+from cdesk.warehouse.warehouse import Merged
 
 BATCH_LINES_MAX = 5_000
 CATCH_UP_LINES_MAX = 20_000
@@ -78,11 +79,19 @@ class _Suspect:
         return self.delivery.origin(self.place)
 
 
+class Destination(Protocol):
+    """Where lines are carried: a warehouse, or who carries them on to one."""
+
+    def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
+        """Every fact is there once afterwards, durable. Raises CdeskError; then it is told again, or set aside."""
+        ...
+
+
 class Uploader:
     """One consumer of the queue. `step` moves one batch; `run` moves batches until told to stop."""
 
     def __init__(
-        self, reader: Reader, warehouse: Warehouse, dead: DeadLetters, inspector: Inspector | None = None
+        self, reader: Reader, warehouse: Destination, dead: DeadLetters, inspector: Inspector | None = None
     ) -> None:
         self._reader = reader
         self._warehouse = warehouse

@@ -75,7 +75,9 @@ async def _failed(request: Request, error: Exception) -> Response:
     match error:
         case NotInvited():
             status = 401
-            observe.event("warning", "laptop_refused", laptop=request.headers.get("cdesk-laptop", "")[:100], error=str(error))
+            observe.event(
+                "warning", "laptop_refused", laptop=request.headers.get("cdesk-laptop", "")[:100], error=str(error)
+            )
         case TooLarge():
             status = 413
         case BadBatch():

@@ -70,6 +70,20 @@ def metrics(status: Status) -> Iterator[Metric]:
             'result="inserted"': counted.inserted, 'result="updated"': counted.updated,
             'result="duplicate"': counted.duplicates,
         })  # fmt: skip
+    if (forward := status.forward) is not None:
+        yield _counter("cdesk_forward_sent_total", "Activities that the collector gave a receipt for.", forward.sent)
+        yield _gauge("cdesk_forward_events", "Activities that wait for the collector.", forward.events)
+        yield _gauge(
+            "cdesk_forward_oldest_age_seconds", "How long the oldest of them has waited.", forward.oldest_age_s
+        )
+    if status.collector is not None:
+        laptops = status.collector.laptops
+        yield Metric("cdesk_collector_accepted_total", "counter", "Lines taken from laptops.", {
+            f'laptop="{one.name}"': float(one.accepted) for one in laptops
+        })  # fmt: skip
+        yield Metric("cdesk_collector_refused_total", "counter", "Batches of laptops that were refused.", {
+            f'laptop="{one.name}"': float(one.refused) for one in laptops
+        })  # fmt: skip
     if status.warehouse.activities is not None:
         yield _gauge("cdesk_warehouse_activities", "Activities in the stream.", status.warehouse.activities)
     yield Metric("cdesk_completeness_ratio", "gauge", "Part of the facts it can see that a source saw.", {
