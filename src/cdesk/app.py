@@ -51,7 +51,7 @@ from cdesk.queue.refusals import Refusals
 from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
-from cdesk.upload.uploader import CATCH_UP_LINES_MAX, Uploader
+from cdesk.upload.uploader import CATCH_UP_LINES_MAX, RETRY_LINES_MIN, Uploader
 
 if TYPE_CHECKING:
     from cdesk.artifact.artifacts import Artifacts
@@ -679,17 +679,20 @@ class App(Producer):
     def _carry_on(self, consumer: str, uploader: Callable[[], Uploader], seconds: float) -> None:
         """Whatever goes wrong is told, when it is something new, and tried again with the next batch; the queue keeps
         everything meanwhile."""
+        failures = 0
         while not self._is_closing.is_set():
             trouble = None
             try:
                 carrier = uploader()
                 before = carrier.merged
-                while not self._is_closing.is_set() and carrier.step(CATCH_UP_LINES_MAX):
-                    pass
+                while not self._is_closing.is_set() and carrier.step(
+                    max(CATCH_UP_LINES_MAX >> failures, RETRY_LINES_MIN)
+                ):
+                    failures = 0
                 if moved := carrier.merged - before:
                     observe.event("info", f"{consumer}_loaded", inserted=moved.inserted, updated=moved.updated)
             except CdeskError as error:
-                trouble = str(error)
+                trouble, failures = str(error), failures + 1
             if trouble and trouble != self.trouble.get(consumer):
                 observe.event("error", f"{consumer}_waits", error=trouble)
             self.trouble[consumer] = trouble

@@ -92,6 +92,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()
     except OSError as error:
         raise CdeskError(f"{host}:{port} cannot be listened at: {error.strerror}.", "Choose another: --listen HOST:PORT.") from None  # fmt: skip
     return listener
