@@ -36,6 +36,10 @@ class NotInvited(CdeskError):
     """Nobody of this name is invited, or they did not prove it."""
 
 
+class SessionOver(NotInvited):
+    """As after a restart: whoever says hello again goes on."""
+
+
 class TooLarge(CdeskError):
     """More than one batch may have."""
 
@@ -99,8 +103,8 @@ class Collected:
             gate = replace(self._gate(), relief=None)  # it was a laptop's to leave something out
             kept = self._lines(gate, laptop, lines)
             gate.writer.append(kept)
-        except CdeskError:
-            self._note(name, refused=1)
+        except CdeskError as error:
+            self._note(name, refused=0 if isinstance(error, SessionOver) else 1)
             raise
         self._note(name, accepted=len(lines))
         receipt = msgspec.json.encode({"accepted": len(lines)})
@@ -123,7 +127,7 @@ class Collected:
         laptop = self._invited(name)
         until, _, signature = session.rpartition(".")
         if not secrets.compare_digest(signature.encode(), self._sign(name, until).encode()) or _seconds(until) < self._clock.monotonic():  # fmt: skip
-            raise NotInvited("the session is over.", "Say hello again.")
+            raise SessionOver("the session is over.", "Say hello again.")
         if not proves(given, bytes.fromhex(laptop.key), "laptop", name.encode(), session.encode(), body):
             raise NotInvited(
                 "the proof does not fit the batch.", "The token is not this laptop's, or somebody changed it."

@@ -62,6 +62,8 @@ def run(arguments: list[str]) -> int:
     port = 0 if given.sample and given.port is None else given.port  # the usual one is for the real home
     door = _door(home, given) if given.role == "collector" else None
     if given.detach:
+        if door is not None:
+            door.close()  # a mistake is told here; it is the service in the background that listens
         return _detached(home, port, given.conformance_fixtures, _passed_on(given))
     return _serve(home, port, given.conformance_fixtures, door)
 

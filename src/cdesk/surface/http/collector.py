@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from cdesk import observe
 from cdesk.app import App
-from cdesk.capture.collected import BODY_BYTES_MAX, BadBatch, NotInvited, TooLarge
+from cdesk.capture.collected import BODY_BYTES_MAX, BadBatch, NotInvited, SessionOver, TooLarge
 from cdesk.errors import CdeskError, QueueError, QueueFull, UsageError
 
 HELLO_BYTES_MAX = 4_096
@@ -73,6 +73,8 @@ async def _body(request: Request, bytes_max: int) -> bytes:
 async def _failed(request: Request, error: Exception) -> Response:
     said: dict[str, Any] = {"error": str(error)}
     match error:
+        case SessionOver():
+            status = 401
         case NotInvited():
             status = 401
             observe.event(
