@@ -12,7 +12,7 @@ up: $(VENV)/.installed
 down: $(VENV)/.installed
 	$(BIN)/cdesk down
 
-test: $(VENV)/.installed-dev $(VENV)/emulator/.installed
+test: $(VENV)/.installed-dev $(VENV)/emulator/.installed $(VENV)/connector5/.installed
 	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
@@ -54,6 +54,12 @@ $(VENV)/emulator/.installed: tests/snowflake/emulator/requirements.txt
 	$(PYTHON) -m venv $(VENV)/emulator
 	$(VENV)/emulator/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
 	  || { rm -rf $(VENV)/emulator; echo "no emulator of Snowflake: its tests are skipped"; }
+
+# Snowflake's connector 5.x beside the 4.x that cdesk asks for: it wants another protobuf.
+$(VENV)/connector5/.installed: tests/snowflake/connector5.txt
+	$(PYTHON) -m venv $(VENV)/connector5
+	$(VENV)/connector5/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
+	  || { rm -rf $(VENV)/connector5; echo "no connector 5.x: its tests are skipped"; }
 
 # A wheel, installed alone into a fresh environment, must run.
 wheel: $(VENV)/.installed-dev

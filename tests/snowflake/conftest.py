@@ -26,6 +26,10 @@ from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.environ.get("CDESK_EMULATOR_PYTHON", ROOT / ".venv" / "emulator" / "bin" / "python"))
+PYTHON_5 = Path(os.environ.get("CDESK_CONNECTOR5_PYTHON", ROOT / ".venv" / "connector5" / "bin" / "python"))
+"""Of an environment with Snowflake's connector 5.x, for which the same contract holds."""
+JOINED: dict[str, Any] = json.loads(os.environ.get("CDESK_TEST_EMULATOR", "{}"))
+"""port, connections, database: an emulator that runs already, with what is deployed there (see test_contract.py)."""
 STARTING_SECONDS = 60.0
 _number = itertools.count(1)
 
@@ -92,7 +96,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         settings, emulator = SnowflakeSettings(connection=REAL, database=f"CDESK_TEST_{os.getpid()}"), None
     else:
         emulator = request.getfixturevalue("emulator")
-        settings = emulator.settings()
+        settings = emulator.settings(**({"database": JOINED["database"]} if JOINED else {}))
     sessions = Sessions(settings)
     with sessions.take() as session:
         Deployment(session, settings, task.steps(load())).apply("a revision")
@@ -106,6 +110,9 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     pytest.importorskip("snowflake.connector", reason="Snowflake's connector is not installed: cdesk[snowflake]")
+    if JOINED:
+        yield Emulator(JOINED["port"], Path(JOINED["connections"]))
+        return
     if not PYTHON.exists():
         pytest.skip("there is no emulator of Snowflake: `make test`, or set CDESK_EMULATOR_PYTHON")
     folder = tmp_path_factory.mktemp("snowflake")

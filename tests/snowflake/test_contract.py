@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.generated import START
+from tests.snowflake.conftest import JOINED, PYTHON_5, ROOT, Account
 from tests.snowflake.rows import stream
 
 from cdesk.activity.codec import decode_raw, encode
@@ -22,6 +26,7 @@ from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import Merged, Warehouse
 
 _number = count()
+LANE_SECONDS = 300
 
 
 @pytest.fixture(params=["duckdb", "snowflake"])
@@ -35,9 +40,9 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, deployed: Callable
 
 
 def fact(**more: Any) -> Activity:
-    """One that no other test has."""
+    """One that no other test has, nor another process."""
     given: dict[str, Any] = {
-        "activity_id": activity_id("contract", str(next(_number))), "ts": START, "activity": "tool_called",
+        "activity_id": activity_id("contract", f"{os.getpid()} {next(_number)}"), "ts": START, "activity": "tool_called",
         "customer": "ada", "source": "hook", "feature_json": {"tool_name": "Bash"},
     }  # fmt: skip
     return Activity(**given | more)
@@ -110,11 +115,12 @@ def test_times_keep_their_microseconds(warehouse: Warehouse) -> None:
 def test_order_and_grouping_change_nothing(warehouse: Warehouse) -> None:
     """Six sources tell of four facts, in any order, in any batches, some of them twice."""
     chance = random.Random(7)
+    facts = [fact() for _ in range(4)]
     told = [
         msgspec.structs.replace(
-            fact(activity_id=activity_id("order", str(n))), source=source, feature_json={"latency_ms": n, source: n}
+            one, source=source, feature_json={"latency_ms": n, source: n}
         )
-        for n in range(4) for source in ("transcript", "otel", "hook", "mcp", "api", "cdesk")
+        for n, one in enumerate(facts) for source in ("transcript", "otel", "hook", "mcp", "api", "cdesk")
     ]  # fmt: skip
     chance.shuffle(told)
     told += told[:6]
@@ -122,7 +128,7 @@ def test_order_and_grouping_change_nothing(warehouse: Warehouse) -> None:
         size = chance.randint(1, 9)
         warehouse.merge(told[:size])
         told = told[size:]
-    rows = stream(warehouse, [activity_id("order", str(n)) for n in range(4)])
+    rows = stream(warehouse, [one.activity_id for one in facts])
     assert [sorted(row["feature_json"]) for row in rows] == [
         ["api", "cdesk", "hook", "latency_ms", "mcp", "otel", "transcript"]
     ] * 4
@@ -157,8 +163,31 @@ def test_a_trusted_statement_that_fails_says_so(warehouse: Warehouse) -> None:
 def test_it_knows_how_much_it_has_and_until_when(warehouse: Warehouse) -> None:
     """The doctor's self-tests are nobody's data."""
     before = warehouse.count()
-    newest = START + timedelta(days=400, seconds=next(_number))
+    newest = datetime.now(UTC) + timedelta(days=400)
     warehouse.merge([fact(ts=newest), fact(ts=newest + timedelta(days=1), activity="self_test_arrived")])
     assert warehouse.count() == before + 2
     assert warehouse.data_as_of() == newest
     assert warehouse.compact() is False
+
+
+def test_the_same_holds_with_connector_5(account: Account) -> None:
+    """Its own Python runs this file once more, against the same emulator and what is deployed there."""
+    if account.emulator is None or JOINED:
+        pytest.skip("this is about the emulator")
+    if not PYTHON_5.exists():
+        pytest.skip("there is no connector 5.x: `make test`, or set CDESK_CONNECTOR5_PYTHON")
+    joined = {
+        "port": account.emulator.port,
+        "connections": str(account.emulator.connections),
+        "database": account.settings.database,
+    }
+    ran = subprocess.run(
+        [PYTHON_5, "-m", "pytest", "-x", "-rs", __file__, "-k", "not duckdb and not connector_5"],
+        cwd=ROOT,
+        env={**os.environ, "CDESK_TEST_EMULATOR": json.dumps(joined)},
+        capture_output=True,
+        text=True,
+        timeout=LANE_SECONDS,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " skipped" not in ran.stdout, ran.stdout

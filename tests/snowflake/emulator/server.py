@@ -746,6 +746,24 @@ def times(column: Any) -> Any:
 fake_arrow.timestamp_to_sf_struct = times
 
 
+_stage_info = fake_server.gcs_stage_info
+
+
+def stage_info(request: Request, expression: Any, put: Any) -> dict[str, Any]:
+    """Connector 5.x wants a region, goes by what the statement says of OVERWRITE, and does not ask again under the name
+    that the file has once it is compressed, as 4.x does."""
+    connection: Any = fake_server.sessions[fake_server.to_token(request)]
+    put["overwrite"] = bool(re.search(r"\boverwrite\s*=\s*true\b", connection._said, re.IGNORECASE))
+    info = _stage_info(request, expression, put)
+    name = put["src_locations"][0]
+    if put["autoCompress"] and not name.endswith(".gz"):
+        info["presignedUrl"] += ".gz"
+    return {**info, "region": "us-central1"}
+
+
+fake_server.gcs_stage_info = stage_info
+
+
 # -- the server ----------------------------------------------------------------------------------------------------
 
 
@@ -780,6 +798,7 @@ async def query(request: Request) -> JSONResponse:
     connection: Any = fake_server.sessions.get(fake_server.to_token(request))
     if connection is None:  # as Snowflake says it: a session that is no more
         return JSONResponse({"data": None, "code": "390111", "message": "Session no longer exists.", "success": False})
+    connection._said = said["sqlText"]
     connection._statement = {key.upper(): value for key, value in (said.get("parameters") or {}).items()}
     answer: JSONResponse = await fake_server.query_request(request)
     return answer
