@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 from tests.snowflake.conftest import Account, Emulator
+from tests.snowflake.network import Network, Place
 from tests.snowflake.rows import stream
 from tests.snowflake.test_contract import fact
 
@@ -26,10 +30,10 @@ _number = count()
 class Rooms:
     """A queue, and what carries its lines into the account."""
 
-    def __init__(self, home: Path, account: Account) -> None:
+    def __init__(self, home: Path, warehouse: SnowflakeWarehouse) -> None:
         self.writer = Writer(home / "queue")
         self.dead = DeadLetters(home / "dead", redact=lambda line: line)
-        self.warehouse = account.warehouse
+        self.warehouse = warehouse
         self.reader = Reader(home / "queue", "snowflake", self.dead)
         self.uploader = Uploader(self.reader, self.warehouse, self.dead)
 
@@ -42,7 +46,7 @@ class Rooms:
 def rooms(tmp_path: Path, account: Account) -> Iterator[Rooms]:
     if account.emulator is None:
         pytest.skip("a real account cannot be told to fail")
-    opened = Rooms(tmp_path, account)
+    opened = Rooms(tmp_path, account.warehouse)
     yield opened
     opened.writer.close()
 
@@ -75,6 +79,90 @@ def test_the_queue_holds_what_snowflake_does_not_take(rooms: Rooms, account: Acc
     rooms.uploader.drain()
     assert len(stream(rooms.warehouse, ids)) == 3 and not list(rooms.dead)
     assert rooms.warehouse.query("SELECT COUNT(*) FROM CLAUDE_LANDING").rows == [(0,)]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Rooms whose way to the account can be cut, and the account by a way that cannot."""
+
+    network: Network
+    rooms: Rooms
+    account: Account
+
+
+@pytest.fixture(scope="session")
+def network(account: Account) -> Iterator[Network]:
+    if account.emulator is None:
+        pytest.skip("a real account's network is not ours to cut")
+    opened = Network(account.emulator.port)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def wire(tmp_path: Path, account: Account, network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """It waits a second for an answer, not minutes; and uploads are tried again at once."""
+    monkeypatch.setattr("cdesk.warehouse.snowflake.sessions.NETWORK_SECONDS", 0)
+    monkeypatch.setattr("snowflake.connector.storage_client.SnowflakeStorageClient.SLEEP_UNIT", 0.01)
+    assert account.emulator is not None
+    connections = tmp_path / "connections.toml"
+    connections.write_text(
+        account.emulator.connections.read_text().replace(str(account.emulator.port), str(network.port))
+    )
+    connections.chmod(0o600)
+    settings = msgspec.structs.replace(account.settings, connections_file=str(connections), statement_seconds_max=1.0)
+    warehouse = SnowflakeWarehouse(settings)
+    rooms = Rooms(tmp_path, warehouse)
+    yield Wire(network, rooms, account)
+    network.mend()
+    rooms.writer.close()
+    warehouse.close()
+
+
+STEPS = {
+    "which rows there are": r"wanted AS", "a number": r"COMMIT_NUMBER", "where to": r"PUT file", "the upload": r"^PUT /",
+    "BEGIN": r'"BEGIN"', "COPY": r"COPY INTO", "MERGE": r"MERGE INTO", "COMMIT": r'"COMMIT"', "REMOVE": r"REMOVE @",
+}  # fmt: skip
+CUTS: list[tuple[str, Place]] = [
+    ("where to", "after"), ("the upload", "within"), ("COPY", "after"), ("MERGE", "within"),
+    ("COMMIT", "before"), ("COMMIT", "within"), ("COMMIT", "after"),
+]  # fmt: skip
+"""The tightest; CDESK_CUTS=all cuts every step at every place (`make chaos`)."""
+if os.environ.get("CDESK_CUTS") == "all":
+    CUTS = [(step, place) for step in STEPS for place in get_args(Place)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the connector's own timer
+@pytest.mark.parametrize(("step", "place"), CUTS)
+def test_a_network_that_goes_away_loses_and_doubles_nothing(wire: Wire, step: str, place: Place) -> None:
+    """Whatever was under way, and even where only the answer was lost: one line, and each fact once in the end."""
+    ids = wire.rooms.take(fact(), fact(), fact())
+    wire.network.cut(STEPS[step], place, stays=True)
+    if step == "REMOVE":  # all is there already
+        wire.rooms.uploader.step()
+    else:
+        with pytest.raises(WarehouseUnready) as failed:
+            wire.rooms.uploader.step()
+        assert failed.value.retryable and "\n" not in str(failed.value) and "tried again" in failed.value.hint
+    assert wire.network.hits == 1
+    _is_there_once(wire, ids, mend=True)
+
+
+def test_an_answer_that_got_lost_is_asked_for_again(wire: Wire) -> None:
+    """By the connector, as the same request: nobody notices."""
+    ids = wire.rooms.take(fact(), fact(), fact())
+    wire.network.cut(STEPS["COMMIT"], "after", stays=False)
+    wire.rooms.uploader.step()
+    assert wire.network.hits == 1 and wire.rooms.uploader.merged.inserted == 3
+    _is_there_once(wire, ids)
+
+
+def _is_there_once(wire: Wire, ids: list[str], mend: bool = False) -> None:
+    if mend:
+        wire.network.mend()
+    wire.rooms.uploader.drain()
+    assert len(stream(wire.account.warehouse, ids)) == len(ids) and not list(wire.rooms.dead)
+    assert wire.account.warehouse.query("SELECT COUNT(*) FROM CLAUDE_LANDING").rows == [(0,)]
 
 
 def test_a_line_that_snowflake_cannot_take_is_set_aside_alone(rooms: Rooms, account: Account) -> None:
