@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import get_args
@@ -165,12 +166,18 @@ def _is_there_once(wire: Wire, ids: list[str], mend: bool = False) -> None:
     assert wire.account.warehouse.query("SELECT COUNT(*) FROM CLAUDE_LANDING").rows == [(0,)]
 
 
-def test_a_line_that_snowflake_cannot_take_is_set_aside_alone(rooms: Rooms, account: Account) -> None:
+@pytest.mark.parametrize(
+    ("step", "number", "message"),
+    [("merge", 100_078, "String is too long and would be truncated"), ("copy", 100_069, "Error parsing JSON: document is too long")],
+)  # fmt: skip
+def test_a_line_that_snowflake_cannot_take_is_set_aside_alone(
+    rooms: Rooms, account: Account, step: str, number: int, message: str
+) -> None:
     """The others go in."""
     assert account.emulator is not None
     ids = rooms.take(fact(), fact(), fact())
     for _ in range(2):  # of all three, then of the first
-        account.emulator.fail(r"^\s*merge", 100_078, "String is too long and would be truncated")
+        account.emulator.fail(rf"^\s*{step}", number, message)
     rooms.uploader.drain()
     assert len(stream(rooms.warehouse, ids)) == 2
     assert ["too long" in letter.reason for letter in rooms.dead] == [True]
@@ -237,6 +244,76 @@ def test_wrong_credentials_are_said_in_one_line(emulator: Emulator, tmp_path: Pa
         SnowflakeWarehouse(settings).count()
     assert "Incorrect username or password" in str(failed.value) and "wrong" not in str(failed.value)
     assert "\n" not in str(failed.value) and "connections.toml" in str(failed.value)
+
+
+def test_a_token_that_expired_is_read_anew(account: Account, tmp_path: Path) -> None:
+    """The line says where to write the new one; the queue waits for it."""
+    if account.emulator is None:
+        pytest.skip("needs a user with an OAuth token")
+    token = tmp_path / "token"
+    settings = msgspec.structs.replace(account.settings, token_file=str(token))
+    rooms = Rooms(tmp_path, SnowflakeWarehouse(settings))
+    ids = rooms.take(fact(), fact())
+    for said, message in (("expired 1", "OAuth access token expired"), ("else", "Invalid OAuth access token")):
+        token.write_text(said)
+        with pytest.raises(WarehouseUnready, match=message) as failed:
+            rooms.uploader.step()
+        assert "write a new one into the token file" in failed.value.hint and "\n" not in str(failed.value)
+    token.write_text("fresh 1\n")
+    rooms.uploader.drain()
+    assert len(stream(rooms.warehouse, ids)) == 2 and not list(rooms.dead)
+    account.emulator.post("/_emu/forget")
+    token.write_text("fresh 2\n")
+    assert rooms.warehouse.count() >= 2
+    rooms.writer.close()
+    rooms.warehouse.close()
+
+
+DAY_SECONDS = 86_400
+
+
+@pytest.mark.parametrize("ahead_seconds", [-DAY_SECONDS, 0, DAY_SECONDS])
+def test_a_key_pair_wants_a_clock_that_is_right(
+    emulator: Emulator, tmp_path: Path, ahead_seconds: int, keys: tuple[str, str]
+) -> None:
+    """Snowflake refuses what was signed yesterday, or tomorrow."""
+    private, public = keys
+    (tmp_path / "key.p8").write_text(private)
+    emulator.post("/_emu/user", {"public_key": public, "ahead_seconds": ahead_seconds})
+    warehouse = SnowflakeWarehouse(emulator.settings(user="fake", private_key_file=str(tmp_path / "key.p8")))
+    if not ahead_seconds:
+        assert warehouse.query("SELECT 1").rows == [(1,)]
+        warehouse.close()
+        return
+    with pytest.raises(WarehouseUnready, match="JWT token is invalid") as failed:
+        warehouse.query("SELECT 1")
+    assert "clock is wrong" in failed.value.hint and "\n" not in str(failed.value)
+
+
+@pytest.fixture(scope="session")
+def keys() -> tuple[str, str]:
+    """Private and public, PEM."""
+    rsa = import_module("cryptography.hazmat.primitives.asymmetric.rsa")
+    serial = import_module("cryptography.hazmat.primitives.serialization")
+    key = rsa.generate_private_key(65_537, 2_048)
+    private = key.private_bytes(serial.Encoding.PEM, serial.PrivateFormat.PKCS8, serial.NoEncryption())
+    public = key.public_key().public_bytes(serial.Encoding.PEM, serial.PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), public.decode()
+
+
+@pytest.mark.parametrize("table", ["CLAUDE_LANDING", "CLAUDE_STREAM_V2"])
+def test_a_table_that_went_under_us_is_named(rooms: Rooms, table: str) -> None:
+    """And once it is there again, everything goes in."""
+    ids = rooms.take(fact(), fact())
+    rooms.warehouse.query(f"ALTER TABLE {table} RENAME TO {table}_ASIDE")
+    try:
+        with pytest.raises(WarehouseUnready, match=table) as failed:
+            rooms.uploader.step()
+    finally:
+        rooms.warehouse.query(f"ALTER TABLE {table}_ASIDE RENAME TO {table}")
+    assert "cdesk deploy apply" in failed.value.hint and "\n" not in str(failed.value)
+    rooms.uploader.drain()
+    assert len(stream(rooms.warehouse, ids)) == 2 and not list(rooms.dead)
 
 
 def test_settings_that_cannot_be_used_are_said_so(emulator: Emulator, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ import duckdb
 import fakesnow.arrow as fake_arrow
 import fakesnow.cursor as fake_cursor
 import fakesnow.server as fake_server
+import jwt
 import pyarrow
 import snowflake.connector.errors as errors
 import sqlglot
@@ -84,6 +85,8 @@ class Account:
     history: list[list[Any]] = field(default_factory=list)
     runs: list[tuple[str, str, str | None]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    public_key: str = ""
+    ahead_seconds: float = 0.0
 
 
 ACCOUNT = Account()
@@ -775,12 +778,10 @@ async def body_of(request: Request) -> dict[str, Any]:
 
 
 async def login(request: Request) -> JSONResponse:
-    """Only the user `fake` with the password `snow` gets in; 5.x wants a master token, too."""
+    """5.x wants a master token, too."""
     said = (await body_of(request))["data"]
-    if said.get("PASSWORD") != "snow":
-        return JSONResponse({
-            "data": None, "code": "390100", "message": "Incorrect username or password was specified.", "success": False,
-        })  # fmt: skip
+    if reason := no_entry(said):
+        return JSONResponse({"data": None, "code": reason[0], "message": reason[1], "success": False})
     answer = json.loads(bytes((await fake_server.login_request(request)).body))
     data = answer["data"]
     data |= {"masterToken": data["token"], "validityInSeconds": 3600, "masterValidityInSeconds": 14400, "sessionId": 1}
@@ -790,6 +791,38 @@ async def login(request: Request) -> JSONResponse:
     connection._role = role
     connection._parameters = {key.upper(): value for key, value in said["SESSION_PARAMETERS"].items()}
     return JSONResponse(answer)
+
+
+def no_entry(said: dict[str, Any]) -> tuple[str, str] | None:
+    """Why not: the password is `snow`, an OAuth token begins with `fresh`, a key pair is the one of POST /_emu/user."""
+    kind, token = said.get("AUTHENTICATOR", "SNOWFLAKE").upper(), str(said.get("TOKEN"))
+    if kind == "OAUTH":
+        if token.startswith("fresh"):
+            return None
+        if token.startswith("expired"):
+            return "390318", "OAuth access token expired. [b6ca8a3f]"
+        return "390303", "Invalid OAuth access token. [2ec1bd71]"
+    if kind == "SNOWFLAKE_JWT":
+        return None if is_of_now(token) else ("390144", "JWT token is invalid. [0ce9eb56]")
+    return None if said.get("PASSWORD") == "snow" else ("390100", "Incorrect username or password was specified.")
+
+
+def is_of_now(token: str) -> bool:
+    """Signed with the user's key, issued less than a minute ago by this server's clock."""
+    clock = time.time() + ACCOUNT.ahead_seconds
+    try:
+        said = jwt.decode(
+            token, ACCOUNT.public_key, algorithms=["RS256"], options={"verify_exp": False, "verify_iat": False}
+        )
+    except (jwt.PyJWTError, ValueError):
+        return False
+    return bool(said["iat"] - 60 <= clock < said["exp"])
+
+
+async def user(request: Request) -> JSONResponse:
+    said = await request.json()
+    ACCOUNT.public_key, ACCOUNT.ahead_seconds = said["public_key"], said["ahead_seconds"]
+    return JSONResponse({})
 
 
 async def query(request: Request) -> JSONResponse:
@@ -851,6 +884,7 @@ app = Starlette(routes=[
     Route("/telemetry/send", telemetry, methods=["POST"]),
     Route("/_emu/tick", tick, methods=["POST"]),
     Route("/_emu/fault", fault, methods=["POST"]),
+    Route("/_emu/user", user, methods=["POST"]),
     Route("/_emu/forget", forget_sessions, methods=["POST"]),
     Route("/_emu/recorded", recorded),
     *[route for route in fake_server.routes if route.path not in ("/session/v1/login-request", "/queries/v1/query-request")],
