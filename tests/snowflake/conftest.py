@@ -64,6 +64,11 @@ class Emulator:
         said = {"database": settings.database, "schema": settings.schema}
         return {name: (state, error) for name, state, error in self.post("/_emu/tick", said)}
 
+    def execute(self, name: str, settings: SnowflakeSettings) -> None:
+        said = {"database": settings.database, "schema": settings.schema, "task": name}
+        for _, state, error in self.post("/_emu/tick", said):
+            assert state != "FAILED", error
+
     def fail(self, pattern: str, number: int, message: str, **more: str) -> None:
         """The next statement that looks like this fails so."""
         self.post("/_emu/fault", {"pattern": pattern, "number": number, "message": message, **more})
@@ -82,6 +87,24 @@ class Account:
     def deployment(self) -> Iterator[Deployment]:
         with self.sessions.take() as session:
             yield Deployment(session, self.settings, task.steps(load()))
+
+    def run(self, name: str) -> None:
+        """A task, now, to its end."""
+        name = f"CDESK_{name.upper()}"
+        if self.emulator is not None:
+            self.emulator.execute(name, self.settings)
+            return
+        before = self.warehouse.query("SELECT SYSDATE()").rows[0][0]
+        self.warehouse.query(f"EXECUTE TASK {name}")
+        ended = (
+            f"SELECT state, error_message FROM TABLE({self.settings.database}.INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => '{name}'))"
+            f" WHERE state NOT IN ('SCHEDULED', 'EXECUTING') AND completed_time > '{before}'::TIMESTAMP_NTZ"
+        )
+        until = time.monotonic() + STARTING_SECONDS
+        while not (runs := self.warehouse.query(ended).rows):
+            assert time.monotonic() < until, f"{name} did not end"
+            time.sleep(2)
+        assert {state for state, _ in runs} <= {"SUCCEEDED", "SKIPPED"}, runs
 
 
 REAL = os.environ.get("CDESK_TEST_SNOWFLAKE_CONNECTION")

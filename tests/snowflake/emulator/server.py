@@ -847,13 +847,16 @@ ANSWERS_KEPT = 64
 
 
 async def tick(request: Request) -> JSONResponse:
-    """What Snowflake's scheduler would do now: every started task without a schedule whose WHEN holds, as its owner."""
+    """What Snowflake's scheduler would do now: every started task without a schedule whose WHEN holds, as its owner; or the
+    one task that is named."""
     said = await request.json()
     connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
     connection._role = "CDESK_OWNER"
     before = len(ACCOUNT.runs)
     for name, task in list(ACCOUNT.tasks.items()):
         is_due = not re.search(r"\bschedule\s*=", task.text.partition("$$")[0], re.IGNORECASE)
+        if "task" in said:
+            is_due = name[2] == said["task"].upper()
         if task.state == "started" and is_due and name[:2] == (said["database"].upper(), said["schema"].upper()):
             run(connection.cursor(), name)
     return JSONResponse(ACCOUNT.runs[before:])
