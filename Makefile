@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLAUDE := $(CURDIR)/$(VENV)/claude/node_modules/@anthropic-ai/claude-code-linux-x64/claude
 
-.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue bench-intake bench-refresh bench-context chaos lock wheel clean
+.PHONY: up down test lint format web bench bench-import bench-usage bench-redaction bench-page bench-hook bench-otlp bench-queue bench-intake bench-refresh bench-context bench-snowflake chaos lock wheel clean
 
 up: $(VENV)/.installed
 	$(BIN)/cdesk up --detach
@@ -32,6 +32,9 @@ bench: bench-import bench-usage bench-redaction bench-page bench-hook
 bench-redaction bench-page bench-hook bench-otlp bench-intake bench-refresh bench-context: bench-%: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/$*.py
 
+bench-snowflake: $(VENV)/.installed-dev $(VENV)/emulator/.installed
+	$(BIN)/python benchmarks/snowflake.py $(BENCH)
+
 bench-import: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/import_rate.py
 
@@ -45,9 +48,10 @@ bench-queue: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/recovery.py $(BENCH)
 	$(BIN)/python benchmarks/upload.py $(BENCH)
 
-chaos: $(VENV)/.installed-dev
+chaos: $(VENV)/.installed-dev $(VENV)/emulator/.installed
 	CDESK_KILLS=200 CDESK_SERVICE_KILLS=20 CDESK_STARTS_AT_ONCE=10 CDESK_INJECTION_REACH=6 CDESK_FULL_DISKS=3 \
-	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 CDESK_EXAMPLES=10 $(BIN)/python -m pytest tests/chaos tests/refresh tests/query/test_rows.py -s -rs
+	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 CDESK_EXAMPLES=10 CDESK_CUTS=all \
+	$(BIN)/python -m pytest tests/chaos tests/refresh tests/query/test_rows.py tests/snowflake/test_bad_days.py -s -rs
 
 # A local emulator of Snowflake needs a Python environment of its own.
 $(VENV)/emulator/.installed: tests/snowflake/emulator/requirements.txt

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import socket
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.snowflake.emulator.process import PYTHON, ROOT, running
 
 from cdesk.config import SnowflakeSettings
 from cdesk.refresh.task import load
@@ -24,13 +23,11 @@ from cdesk.warehouse.snowflake.deploy import Deployment
 from cdesk.warehouse.snowflake.sessions import Sessions
 from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("CDESK_EMULATOR_PYTHON", ROOT / ".venv" / "emulator" / "bin" / "python"))
 PYTHON_5 = Path(os.environ.get("CDESK_CONNECTOR5_PYTHON", ROOT / ".venv" / "connector5" / "bin" / "python"))
 """Of an environment with Snowflake's connector 5.x, for which the same contract holds."""
+TASK_SECONDS = 120.0
 JOINED: dict[str, Any] = json.loads(os.environ.get("CDESK_TEST_EMULATOR", "{}"))
 """port, connections, database: an emulator that runs already, with what is deployed there (see test_contract.py)."""
-STARTING_SECONDS = 60.0
 _number = itertools.count(1)
 
 
@@ -100,7 +97,7 @@ class Account:
             f"SELECT state, error_message FROM TABLE({self.settings.database}.INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => '{name}'))"
             f" WHERE state NOT IN ('SCHEDULED', 'EXECUTING') AND completed_time > '{before}'::TIMESTAMP_NTZ"
         )
-        until = time.monotonic() + STARTING_SECONDS
+        until = time.monotonic() + TASK_SECONDS
         while not (runs := self.warehouse.query(ended).rows):
             assert time.monotonic() < until, f"{name} did not end"
             time.sleep(2)
@@ -138,39 +135,5 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         return
     if not PYTHON.exists():
         pytest.skip("there is no emulator of Snowflake: `make test`, or set CDESK_EMULATOR_PYTHON")
-    folder = tmp_path_factory.mktemp("snowflake")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    connections = folder / "connections.toml"
-    connections.write_text(
-        f'[emulator]\naccount = "fakesnow"\nuser = "fake"\npassword = "snow"\nhost = "127.0.0.1"\nport = {port}\n'
-        'protocol = "http"\n'
-    )
-    connections.chmod(0o600)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    log = (folder / "log").open("wb")
-    server = subprocess.Popen(
-        [PYTHON, str(Path(__file__).parent / "emulator" / "server.py"), str(port)],
-        env=environment,
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        _wait(server, port, folder / "log")
-        yield Emulator(port, connections)
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + STARTING_SECONDS
-    while time.monotonic() < until:
-        assert server.poll() is None, log.read_text(errors="replace")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"the emulator did not start: {log.read_text(errors='replace')}")
+    with running(tmp_path_factory.mktemp("snowflake")) as server:
+        yield Emulator(server.port, server.connections)

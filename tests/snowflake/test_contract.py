@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 from tests.generated import START
-from tests.snowflake.conftest import JOINED, PYTHON_5, ROOT, Account
+from tests.snowflake.conftest import JOINED, PYTHON_5, Account
+from tests.snowflake.emulator.process import ROOT
 from tests.snowflake.rows import stream
 
 from cdesk.activity.codec import decode_raw, encode
@@ -276,12 +277,15 @@ def test_what_expired_goes_unless_it_is_pinned_or_held(house: House) -> None:
             " SELECT ?, CAST(? AS TIMESTAMP), ?, 'table', ?, CAST(? AS TIMESTAMP), ?",
             [f"{mark} {name}", str(now), f"{mark} {customer}", pinned, str(now + timedelta(days=days)), mark],
         )
-    for customer, artifact, released in ((None, "held", None), (None, "released", now), ("bob", None, None)):
+    holds: list[tuple[str | None, str | None, str | None]] = [
+        (None, f"{mark} held", None), (None, f"{mark} released", str(now)), (f"{mark} bob", None, None),
+    ]  # fmt: skip
+    for hold in holds:
         house.warehouse.query(
             "INSERT INTO LEGAL_HOLD (hold_id, customer, artifact_id, reason, placed_at, released_at)"
             " SELECT ?, ?, ?, 'a case', CAST(? AS TIMESTAMP), CAST(? AS TIMESTAMP)",
-            [mark, customer and f"{mark} {customer}", artifact and f"{mark} {artifact}", str(now), released and str(released)],
-        )  # fmt: skip
+            [mark, *hold[:2], str(now), hold[2]],
+        )
     house.run("clean_artifacts")
     left = house.warehouse.query("SELECT artifact_id FROM ARTIFACTS WHERE source_query_id = ? ORDER BY 1", [mark]).rows
     assert [name.removeprefix(f"{mark} ") for (name,) in left] == ["held", "later", "of a held person", "pinned"]

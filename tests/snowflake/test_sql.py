@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import sqlglot
 from sqlfluff.core import Linter
-from sqlglot.tokens import TokenType
 
 from cdesk.config import SnowflakeSettings
 from cdesk.refresh.task import load
@@ -115,9 +114,9 @@ def _functions(text: str) -> set[str]:
     found: set[str] = set()
     tokens = sqlglot.tokenize(text, read="snowflake")
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
-        if token.token_type is TokenType.RAW_STRING:
+        if token.token_type is sqlglot.TokenType.RAW_STRING:
             found |= _functions(token.text)
-        elif after is not None and after.token_type is TokenType.L_PAREN and re.match(r"[A-Za-z_]", token.text):
+        elif after is not None and after.token_type is sqlglot.TokenType.L_PAREN and re.match(r"[A-Za-z_]", token.text):
             word = token.text.upper()
             if not (NO_FUNCTION.fullmatch(word) or (before and NAMES_FOLLOW.fullmatch(before.text.upper()))):
                 found.add(word)
