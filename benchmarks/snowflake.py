@@ -31,7 +31,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # for this folder: `snowflake` is the connector's name, too
+sys.path.pop(0)  # this folder: `snowflake` is the connector's name, too
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import msgspec
 from benchmarks import activities, machine, upload
