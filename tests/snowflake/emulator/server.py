@@ -8,7 +8,7 @@ A statement is executed for real, or recorded, or refused. Nothing passes withou
 effect and without a record: what fakesnow would drop silently is refused here, so that a test over it fails loudly.
 
     executed    streams, tasks (POST /_emu/tick is the scheduler), row access and masking policies, roles in policies, query
-                tags and history, time limits as a record, REMOVE, SWAP
+                tags and history, time limits, REMOVE, SWAP
     recorded    after sqlfluff has read them: warehouses, monitors, roles, grants, tags, alerts, comments (GET /_emu/recorded)
     refused     what is in REFUSED, with the reason
 
@@ -22,9 +22,11 @@ import gzip
 import json
 import re
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -599,9 +601,11 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     failure: str | None = None
     started = datetime.now(UTC).replace(tzinfo=None)
     try:
-        if depth == 0:
-            fail_as_told(re.sub(r"--[^\n]*", "", command))
-        return _execute(self, command, params, *args, **kwargs)
+        if depth > 0:
+            return _execute(self, command, params, *args, **kwargs)
+        fail_as_told(re.sub(r"--[^\n]*", "", command))
+        with time_limit(self):
+            return _execute(self, command, params, *args, **kwargs)
     except errors.Error as error:
         failure = str(error)[:200]
         raise
@@ -611,13 +615,42 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     finally:
         _depth.reset(token)
         if depth == 0:
-            said = {**getattr(self._conn, "_parameters", {}), **getattr(self._conn, "_statement", {})}
+            said = parameters(self)
             elapsed = int((time.monotonic() - began) * 1000)
             ACCOUNT.history.append([
                 str(uuid.uuid4()), command, said.get("QUERY_TAG"), getattr(self._conn, "_role", "PUBLIC"),
                 "FAIL" if failure else "SUCCESS", failure, elapsed, str(said.get("STATEMENT_TIMEOUT_IN_SECONDS", "")),
                 started, datetime.now(UTC).replace(tzinfo=None),
             ])  # fmt: skip
+
+
+def parameters(cursor: Any) -> dict[str, Any]:
+    """Of the session, and before them of the statement."""
+    return {**getattr(cursor._conn, "_parameters", {}), **getattr(cursor._conn, "_statement", {})}
+
+
+@contextmanager
+def time_limit(cursor: Any) -> Iterator[None]:
+    """STATEMENT_TIMEOUT_IN_SECONDS: what runs longer is cancelled."""
+    limit = int(parameters(cursor).get("STATEMENT_TIMEOUT_IN_SECONDS") or 172_800)
+    is_over = threading.Event()
+
+    def stop() -> None:
+        is_over.set()
+        cursor._duck_conn.interrupt()
+
+    timer = threading.Timer(limit, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if not is_over.is_set():
+            raise
+        message = f"Statement reached its statement or warehouse timeout of {limit} second(s) and was canceled."
+        raise refuse(message, 630, "57014") from error
+    finally:
+        timer.cancel()
 
 
 def fail_as_told(command: str) -> None:
