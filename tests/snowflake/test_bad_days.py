@@ -147,6 +147,8 @@ def test_a_network_that_goes_away_loses_and_doubles_nothing(wire: Wire, step: st
             wire.rooms.uploader.step()
         assert failed.value.retryable and "\n" not in str(failed.value) and "tried again" in failed.value.hint
     assert wire.network.hits == 1
+    is_committed = step == "REMOVE" or (step, place) == ("COMMIT", "after")
+    assert len(stream(wire.account.warehouse, ids)) == (3 if is_committed else 0)
     _is_there_once(wire, ids, mend=True)
 
 
