@@ -238,6 +238,29 @@ def test_every_statement_bears_its_tag_and_its_time_limit(account: Account) -> N
     assert tag.startswith("cdesk:q_") and tag != f"cdesk:{name}" and limit == "600"
 
 
+def test_every_statement_of_a_batch_bears_the_tag_of_the_batch(account: Account) -> None:
+    """So that the query log says what one batch cost."""
+    if account.emulator is None:
+        pytest.skip("the log of a real account comes later")
+    account.warehouse.merge([fact()])
+    log = "SELECT query_text, query_tag FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY()) WHERE query_tag LIKE 'cdesk:q_%' ORDER BY start_time"
+    told = account.warehouse.query(log).rows
+    tag = [said for text, said in told if "MERGE INTO" in text][-1]
+    words = [
+        "wanted AS",
+        "COMMIT_NUMBER",
+        "PUT file",
+        "BEGIN",
+        "COPY INTO",
+        "MERGE INTO",
+        "DELETE FROM",
+        "COMMIT",
+        "REMOVE",
+    ]
+    batch = [text for text, said in told if said == tag]
+    assert len(batch) >= len(words) and [word for word in words if not any(word in text for text in batch)] == []
+
+
 ENDLESS = "SELECT COUNT(*) FROM CLAUDE_STREAM_V2 AS a, TABLE(GENERATOR(ROWCOUNT => 100000000000)) AS g WHERE MD5(a.activity_id) <> ''"
 
 
