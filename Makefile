@@ -59,15 +59,15 @@ $(VENV)/emulator/.installed: tests/snowflake/emulator/requirements.txt
 	$(VENV)/emulator/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
 	  || { rm -rf $(VENV)/emulator; echo "no emulator of Snowflake: its tests are skipped"; }
 
+# A wheel, installed alone into a fresh environment, must run.
+wheel: $(VENV)/.installed-dev
+	PYTHON=$(PYTHON) VENV=$(VENV) sh tests/wheel.sh
+
 # Snowflake's connector 5.x beside the 4.x that cdesk asks for: it wants another protobuf.
 $(VENV)/connector5/.installed: tests/snowflake/connector5.txt
 	$(PYTHON) -m venv $(VENV)/connector5
 	$(VENV)/connector5/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
 	  || { rm -rf $(VENV)/connector5; echo "no connector 5.x: its tests are skipped"; }
-
-# A wheel, installed alone into a fresh environment, must run.
-wheel: $(VENV)/.installed-dev
-	PYTHON=$(PYTHON) VENV=$(VENV) sh tests/wheel.sh
 
 lock: $(VENV)/.installed-dev
 	$(BIN)/python scripts/lock.py

@@ -56,15 +56,15 @@ class Emulator:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_emu/recorded", timeout=60) as answer:
             return list(json.load(answer))
 
+    def execute(self, name: str, settings: SnowflakeSettings) -> None:
+        said = {"database": settings.database, "schema": settings.schema, "task": name}
+        for _, state, error in self.post("/_emu/run", said):
+            assert state != "FAILED", error
+
     def tick(self, settings: SnowflakeSettings) -> dict[str, tuple[str, str | None]]:
         """The last state of each task that was looked at, and what went wrong."""
         said = {"database": settings.database, "schema": settings.schema}
         return {name: (state, error) for name, state, error in self.post("/_emu/tick", said)}
-
-    def execute(self, name: str, settings: SnowflakeSettings) -> None:
-        said = {"database": settings.database, "schema": settings.schema, "task": name}
-        for _, state, error in self.post("/_emu/tick", said):
-            assert state != "FAILED", error
 
     def fail(self, pattern: str, number: int, message: str, **more: str) -> None:
         """The next statement that looks like this fails so."""

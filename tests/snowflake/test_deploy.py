@@ -96,37 +96,6 @@ def test_who_may_see_what(account: Account) -> None:
     account.warehouse.query("DELETE FROM CLAUDE_STREAM_V2 WHERE activity = 'seen_by_role'")
 
 
-def test_activities_go_after_180_days_unless_somebody_holds_them(account: Account) -> None:
-    """By the person who was told of as much as by the person that an identity made of it; queries go after 90."""
-    if account.emulator is None:
-        pytest.skip("would delete what other tests need of old rows")
-    hold = (
-        "INSERT INTO LEGAL_HOLD (hold_id, customer, reason, placed_at) SELECT 'h', 'held by law', 'a case', SYSDATE()"
-    )
-    rows = (
-        "INSERT INTO CLAUDE_STREAM_V2 (activity_id, ts, activity, customer, _told_customer, _seq, _first_seq)"
-        " SELECT column1, DATEADD(DAY, column2, SYSDATE()), 'kept_or_not', column3, column4, 1, 1 FROM VALUES"
-        " ('old', -181, 'ada', NULL), ('young', -179, 'ada', NULL), ('nobody', -181, NULL, NULL),"
-        " ('held', -181, 'held by law', NULL), ('told', -181, 'ada', 'held by law')"
-    )
-    queries = (
-        "INSERT INTO QUERY_HISTORY (query_id, start_time) SELECT column1, DATEADD(DAY, column2, SYSDATE())"
-        " FROM VALUES ('kept_91', -91), ('kept_89', -89)"
-    )
-    for statement in (hold, rows, queries):
-        account.warehouse.query(statement)
-    account.run("retention")
-    left = "SELECT activity_id FROM CLAUDE_STREAM_V2 WHERE activity = 'kept_or_not' ORDER BY 1"
-    assert account.warehouse.query(left).rows == [("held",), ("told",), ("young",)]
-    assert account.warehouse.query("SELECT query_id FROM QUERY_HISTORY WHERE query_id LIKE 'kept%'").rows == [
-        ("kept_89",)
-    ]
-    account.warehouse.query("UPDATE LEGAL_HOLD SET released_at = SYSDATE() WHERE hold_id = 'h'")
-    account.run("retention")
-    assert account.warehouse.query(left).rows == [("young",)]
-    account.warehouse.query("DELETE FROM CLAUDE_STREAM_V2 WHERE activity = 'kept_or_not'")
-
-
 def test_nothing_is_granted_to_everybody(emulator: Emulator, account: Account) -> None:
     """And what cannot run here was at least read: it is on the emulator's record."""
     recorded = [" ".join(statement.upper().split()) for statement in emulator.recorded()]

@@ -47,22 +47,6 @@ AGAIN = re.compile(
     r"|MODIFY\s+COLUMN\s+\w+\s+SET\s+MASKING\s+POLICY\s+\w+\s+FORCE))",
     re.IGNORECASE | re.DOTALL,
 )
-NO_FUNCTION = re.compile(
-    r"AND|AS|CASE|DISTINCT|ELSE|EQUALITY|EXCLUDE|EXISTS|FROM|HAVING|IN|INSERT|JOIN|LIKE|NOT|ON|OR|OVER|QUALIFY|SELECT|TABLE|THEN"
-    r"|UNION|USING|VALUES|WHEN|WHERE|WITH|GROUP|(.* )?BY|CHAR|DECIMAL|NUMBER|NUMERIC|VARCHAR"
-)
-"""Words and types that stand before a parenthesis."""
-NAMES_FOLLOW = re.compile(r"AS|TABLE|INTO|EXISTS|VIEW|POLICY|PROCEDURE|FUNCTION|UPDATE|JOIN|CALL|SCHEMA|\.")
-"""What comes then is the name of a table, a policy, …, not a function."""
-FUNCTIONS = frozenset((Path(__file__).parent / "functions.txt").read_text("utf-8").split())
-"""Each is in Snowflake's reference: no grammar knows the names of functions, and an emulator has DuckDB's."""
-OWN_FUNCTIONS = {
-    name.upper()
-    for text in TEXTS.values()
-    for name in re.findall(
-        r"CREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", text, re.IGNORECASE
-    )
-}
 KEPT_BY_OTHERS = ("DATABASE", "SCHEMA", "WAREHOUSE", "ROLE", "RESOURCE MONITOR")
 
 
@@ -107,6 +91,22 @@ def test_the_lint_finds_what_it_is_for() -> None:
         assert re.search(pattern, text, re.IGNORECASE), pattern
 
 
+NO_FUNCTION = re.compile(
+    r"AND|AS|CASE|DISTINCT|ELSE|EQUALITY|EXCLUDE|EXISTS|FROM|HAVING|IN|INSERT|JOIN|LIKE|NOT|ON|OR|OVER|QUALIFY|SELECT|TABLE|THEN"
+    r"|UNION|USING|VALUES|WHEN|WHERE|WITH|GROUP|(.* )?BY|CHAR|DECIMAL|NUMBER|NUMERIC|VARCHAR"
+)
+"""Words and types that stand before a parenthesis."""
+NAMES_FOLLOW = re.compile(r"AS|TABLE|INTO|EXISTS|VIEW|POLICY|PROCEDURE|FUNCTION|UPDATE|JOIN|CALL|SCHEMA|\.")
+"""What comes then is the name of a table, a policy, …, not a function."""
+FUNCTIONS = frozenset((Path(__file__).parent / "functions.txt").read_text("utf-8").split())
+"""Each is in Snowflake's reference: no grammar knows the names of functions, and an emulator has DuckDB's."""
+OWN_FUNCTIONS = {
+    name.upper()
+    for text in TEXTS.values()
+    for name in re.findall(
+        r"CREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", text, re.IGNORECASE
+    )
+}
 SHARED = {f"schema/{path.name}": path.read_text("utf-8") for path in sorted(deploy.SCHEMA_FOLDER.glob("*.sql"))}
 
 

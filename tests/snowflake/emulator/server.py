@@ -601,11 +601,9 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     failure: str | None = None
     started = datetime.now(UTC).replace(tzinfo=None)
     try:
-        if depth > 0:
-            return _execute(self, command, params, *args, **kwargs)
-        fail_as_told(re.sub(r"--[^\n]*", "", command))
-        with time_limit(self):
-            return _execute(self, command, params, *args, **kwargs)
+        if depth == 0:
+            fail_as_told(re.sub(r"--[^\n]*", "", command))
+        return _execute(self, command, params, *args, **kwargs)
     except errors.Error as error:
         failure = str(error)[:200]
         raise
@@ -615,7 +613,7 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     finally:
         _depth.reset(token)
         if depth == 0:
-            said = parameters(self)
+            said = {**getattr(self._conn, "_parameters", {}), **getattr(self._conn, "_statement", {})}
             elapsed = int((time.monotonic() - began) * 1000)
             ACCOUNT.history.append([
                 str(uuid.uuid4()), command, said.get("QUERY_TAG"), getattr(self._conn, "_role", "PUBLIC"),
@@ -624,15 +622,23 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
             ])  # fmt: skip
 
 
-def parameters(cursor: Any) -> dict[str, Any]:
-    """Of the session, and before them of the statement."""
-    return {**getattr(cursor._conn, "_parameters", {}), **getattr(cursor._conn, "_statement", {})}
+def fail_as_told(command: str) -> None:
+    """A test said which statement is to fail, and how (POST /_emu/fault)."""
+    for fault in list(ACCOUNT.faults):
+        if re.search(fault["pattern"], command, re.IGNORECASE | re.DOTALL):
+            ACCOUNT.faults.remove(fault)
+            kind = getattr(errors, fault.get("kind", "ProgrammingError"))
+            raise kind(msg=fault["message"], errno=fault["number"], sqlstate=fault.get("state", "00000"))
+
+
+LIMIT_SECONDS = 172_800
 
 
 @contextmanager
 def time_limit(cursor: Any) -> Iterator[None]:
     """STATEMENT_TIMEOUT_IN_SECONDS: what runs longer is cancelled."""
-    limit = int(parameters(cursor).get("STATEMENT_TIMEOUT_IN_SECONDS") or 172_800)
+    said = {**getattr(cursor._conn, "_parameters", {}), **getattr(cursor._conn, "_statement", {})}
+    limit = int(said.get("STATEMENT_TIMEOUT_IN_SECONDS") or LIMIT_SECONDS)
     is_over = threading.Event()
 
     def stop() -> None:
@@ -653,15 +659,19 @@ def time_limit(cursor: Any) -> Iterator[None]:
         timer.cancel()
 
 
-def fail_as_told(command: str) -> None:
-    """A test said which statement is to fail, and how (POST /_emu/fault)."""
-    for fault in list(ACCOUNT.faults):
-        if re.search(fault["pattern"], command, re.IGNORECASE | re.DOTALL):
-            ACCOUNT.faults.remove(fault)
-            kind = getattr(errors, fault.get("kind", "ProgrammingError"))
-            raise kind(msg=fault["message"], errno=fault["number"], sqlstate=fault.get("state", "00000"))
+def limited(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """What a client said itself is limited, with all that it sets off."""
+
+    def within(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _depth.get() > 1:
+            return execute(self, *args, **kwargs)
+        with time_limit(self):
+            return execute(self, *args, **kwargs)
+
+    return within
 
 
+@limited
 def _execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
     bare = re.sub(r"--[^\n]*", "", command)
     checked = re.sub(r"\$\$.*?\$\$", "", bare, flags=re.DOTALL)  # what a task does is looked at when it runs
@@ -880,18 +890,25 @@ ANSWERS_KEPT = 64
 
 
 async def tick(request: Request) -> JSONResponse:
-    """What Snowflake's scheduler would do now: every started task without a schedule whose WHEN holds, as its owner; or the
-    one task that is named."""
+    """What Snowflake's scheduler would do now: every started task without a schedule whose WHEN holds, as its owner."""
     said = await request.json()
     connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
     connection._role = "CDESK_OWNER"
     before = len(ACCOUNT.runs)
     for name, task in list(ACCOUNT.tasks.items()):
         is_due = not re.search(r"\bschedule\s*=", task.text.partition("$$")[0], re.IGNORECASE)
-        if "task" in said:
-            is_due = name[2] == said["task"].upper()
         if task.state == "started" and is_due and name[:2] == (said["database"].upper(), said["schema"].upper()):
             run(connection.cursor(), name)
+    return JSONResponse(ACCOUNT.runs[before:])
+
+
+async def run_now(request: Request) -> JSONResponse:
+    """EXECUTE TASK, and what came of it."""
+    said = await request.json()
+    connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
+    connection._role = "CDESK_OWNER"
+    before = len(ACCOUNT.runs)
+    run(connection.cursor(), (said["database"].upper(), said["schema"].upper(), said["task"].upper()))
     return JSONResponse(ACCOUNT.runs[before:])
 
 
@@ -920,6 +937,7 @@ app = Starlette(routes=[
     Route("/telemetry/send", telemetry, methods=["POST"]),
     Route("/_emu/tick", tick, methods=["POST"]),
     Route("/_emu/fault", fault, methods=["POST"]),
+    Route("/_emu/run", run_now, methods=["POST"]),
     Route("/_emu/user", user, methods=["POST"]),
     Route("/_emu/forget", forget_sessions, methods=["POST"]),
     Route("/_emu/recorded", recorded),
