@@ -902,16 +902,6 @@ async def tick(request: Request) -> JSONResponse:
     return JSONResponse(ACCOUNT.runs[before:])
 
 
-async def run_now(request: Request) -> JSONResponse:
-    """EXECUTE TASK, and what came of it."""
-    said = await request.json()
-    connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
-    connection._role = "CDESK_OWNER"
-    before = len(ACCOUNT.runs)
-    run(connection.cursor(), (said["database"].upper(), said["schema"].upper(), said["task"].upper()))
-    return JSONResponse(ACCOUNT.runs[before:])
-
-
 async def fault(request: Request) -> JSONResponse:
     ACCOUNT.faults.append(await request.json())
     return JSONResponse({})
@@ -921,6 +911,16 @@ async def forget_sessions(request: Request) -> JSONResponse:
     """Every session ends, as when the account is restarted."""
     fake_server.sessions.clear()
     return JSONResponse({})
+
+
+async def run_now(request: Request) -> JSONResponse:
+    """EXECUTE TASK, and what came of it."""
+    said = await request.json()
+    connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
+    connection._role = "CDESK_OWNER"
+    before = len(ACCOUNT.runs)
+    run(connection.cursor(), (said["database"].upper(), said["schema"].upper(), said["task"].upper()))
+    return JSONResponse(ACCOUNT.runs[before:])
 
 
 async def recorded(request: Request) -> JSONResponse:
