@@ -581,11 +581,13 @@ def history(cursor: Any, sql: str) -> str:
     """The statement with the log of this server where it names Snowflake's."""
     cursor._duck_conn.execute(f"create or replace temp table _history ({HISTORY})")
     if ACCOUNT.history:
-        cursor._duck_conn.executemany(
-            "insert into _history by position select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, null, null, 'fake',"
-            " null, null, null, null, $7, 0",
-            ACCOUNT.history,
+        given = {f"c{place}": list(column) for place, column in enumerate(zip(*ACCOUNT.history, strict=True))}
+        cursor._duck_conn.register("_given", pyarrow.table(given))
+        cursor._duck_conn.execute(
+            "insert into _history by position select c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, null, null, null, 'fake',"
+            " null, null, null, null, c6, 0 from _given"
         )
+        cursor._duck_conn.unregister("_given")
     nested = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
     pattern = rf"table\s*\(\s*information_schema\.query_history(?:_by_session)?\s*{nested}\s*\)|snowflake\.account_usage\.query_history"
     return re.sub(pattern, "temp.main._history", sql, flags=re.IGNORECASE | re.DOTALL)
