@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import socket
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.snowflake.emulator.process import PYTHON, ROOT, running
 
 from cdesk.config import SnowflakeSettings
 from cdesk.refresh.task import load
@@ -24,9 +23,11 @@ from cdesk.warehouse.snowflake.deploy import Deployment
 from cdesk.warehouse.snowflake.sessions import Sessions
 from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("CDESK_EMULATOR_PYTHON", ROOT / ".venv" / "emulator" / "bin" / "python"))
-STARTING_SECONDS = 60.0
+PYTHON_5 = Path(os.environ.get("CDESK_CONNECTOR5_PYTHON", ROOT / ".venv" / "connector5" / "bin" / "python"))
+"""Of an environment with Snowflake's connector 5.x, for which the same contract holds."""
+TASK_SECONDS = 120.0
+JOINED: dict[str, Any] = json.loads(os.environ.get("CDESK_TEST_EMULATOR", "{}"))
+"""port, connections, database: an emulator that runs already, with what is deployed there (see test_contract.py)."""
 _number = itertools.count(1)
 
 
@@ -55,6 +56,11 @@ class Emulator:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_emu/recorded", timeout=60) as answer:
             return list(json.load(answer))
 
+    def execute(self, name: str, settings: SnowflakeSettings) -> None:
+        said = {"database": settings.database, "schema": settings.schema, "task": name}
+        for _, state, error in self.post("/_emu/run", said):
+            assert state != "FAILED", error
+
     def tick(self, settings: SnowflakeSettings) -> dict[str, tuple[str, str | None]]:
         """The last state of each task that was looked at, and what went wrong."""
         said = {"database": settings.database, "schema": settings.schema}
@@ -79,6 +85,24 @@ class Account:
         with self.sessions.take() as session:
             yield Deployment(session, self.settings, task.steps(load()))
 
+    def run(self, name: str) -> None:
+        """A task, now, to its end."""
+        name = f"CDESK_{name.upper()}"
+        if self.emulator is not None:
+            self.emulator.execute(name, self.settings)
+            return
+        before = self.warehouse.query("SELECT SYSDATE()").rows[0][0]
+        self.warehouse.query(f"EXECUTE TASK {name}")
+        ended = (
+            f"SELECT state, error_message FROM TABLE({self.settings.database}.INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => '{name}'))"
+            f" WHERE state NOT IN ('SCHEDULED', 'EXECUTING') AND completed_time > '{before}'::TIMESTAMP_NTZ"
+        )
+        until = time.monotonic() + TASK_SECONDS
+        while not (runs := self.warehouse.query(ended).rows):
+            assert time.monotonic() < until, f"{name} did not end"
+            time.sleep(2)
+        assert {state for state, _ in runs} <= {"SUCCEEDED", "SKIPPED"}, runs
+
 
 REAL = os.environ.get("CDESK_TEST_SNOWFLAKE_CONNECTION")
 """A name in ~/.snowflake/connections.toml: the same tests in a database of their own there, dropped at the end."""
@@ -92,7 +116,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         settings, emulator = SnowflakeSettings(connection=REAL, database=f"CDESK_TEST_{os.getpid()}"), None
     else:
         emulator = request.getfixturevalue("emulator")
-        settings = emulator.settings()
+        settings = emulator.settings(**({"database": JOINED["database"]} if JOINED else {}))
     sessions = Sessions(settings)
     with sessions.take() as session:
         Deployment(session, settings, task.steps(load())).apply("a revision")
@@ -106,41 +130,10 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     pytest.importorskip("snowflake.connector", reason="Snowflake's connector is not installed: cdesk[snowflake]")
+    if JOINED:
+        yield Emulator(JOINED["port"], Path(JOINED["connections"]))
+        return
     if not PYTHON.exists():
         pytest.skip("there is no emulator of Snowflake: `make test`, or set CDESK_EMULATOR_PYTHON")
-    folder = tmp_path_factory.mktemp("snowflake")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    connections = folder / "connections.toml"
-    connections.write_text(
-        f'[emulator]\naccount = "fakesnow"\nuser = "fake"\npassword = "snow"\nhost = "127.0.0.1"\nport = {port}\n'
-        'protocol = "http"\n'
-    )
-    connections.chmod(0o600)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    log = (folder / "log").open("wb")
-    server = subprocess.Popen(
-        [PYTHON, str(Path(__file__).parent / "emulator" / "server.py"), str(port)],
-        env=environment,
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        _wait(server, port, folder / "log")
-        yield Emulator(port, connections)
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + STARTING_SECONDS
-    while time.monotonic() < until:
-        assert server.poll() is None, log.read_text(errors="replace")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"the emulator did not start: {log.read_text(errors='replace')}")
+    with running(tmp_path_factory.mktemp("snowflake")) as server:
+        yield Emulator(server.port, server.connections)

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import sqlglot
 from sqlfluff.core import Linter
 
 from cdesk.config import SnowflakeSettings
@@ -26,9 +27,15 @@ ACCOUNT_FILES = {name: text for name, text in TEXTS.items() if "/" in name}
 BANNED = {
     r"\bon\s+conflict\b": "Snowflake has no ON CONFLICT",
     r"\bfilter\s*\(\s*where\b": "Snowflake has no FILTER",
-    r"\binsert\s+into\s+[\w.]+\s*(\([^)]*\))?\s*values\b[^;]*\bparse_json\s*\(": "Snowflake takes no PARSE_JSON in VALUES",
+    r"\binsert\s+into\s+[\w.]+\s*(\([^)]*\))?\s*values\b[^;]*\b(parse_json|to_variant|object_construct|array_construct)\s*\(":
+        "Snowflake takes no semi-structured values in VALUES",
     r"\{\s*'\w+'\s*:\s*[^}]*\}\s*\.": "Snowflake has no fields of struct literals",
-    r"\bwith\s+row\s+access\s+policy\b": "attach policies by ALTER TABLE: emulators drop it silently",
+    r"\bwith\s+(row\s+access\s+policy|masking\s+policy|tag)\b": "attach it by ALTER TABLE: emulators drop it silently",
+    r"\bcreate\s+or\s+(replace|alter)\s+(transient\s+)?table\b": "a second run would empty the table, here or in an emulator",
+    r"\bcreate\s+(or\s+replace\s+)?database\b[^;]*\bclone\b": "an emulator makes it empty",
+    r"\bcreate\s+[^;(]*\b(dynamic\s+table|materialized\s+view|iceberg\s+table)\b": "an emulator never refreshes it",
+    r"\bflatten\s*\([^;]*\b(outer|recursive)\s*=>\s*true\b": "an emulator ignores it, and gives other rows",
+    r"::\s*json\b": "Snowflake has no type JSON",
     r"\bto\s+(role\s+)?public\b": "nothing is granted to everybody",
     r"\bdata_retention_time_in_days\s*=\s*(9[1-9]|\d{3,})": "that is Time Travel, at most 90 days",
     r"add\s+column\s+if\s+not\s+exists[^;]*\bdefault\b": "Snowflake takes no IF NOT EXISTS beside DEFAULT",
@@ -75,11 +82,68 @@ def test_the_lint_finds_what_it_is_for() -> None:
     bad = (
         "insert into a values (1) on conflict do nothing", "select count(*) filter (where 1=1)",
         "insert into a values (parse_json('1'))", "select {'a': 1}.a", "create table t (a int) with row access policy p on (a)",
+        "create or alter table t (a int)", "create database d clone e", "create or replace dynamic table d as select 1",
+        "select 1 from t, lateral flatten(input => a, outer => true)", "select a::json from t",
         "grant select on table t to role public", "alter table t set data_retention_time_in_days = 180",
         "alter table t add column if not exists a int default 0", "merge … when not matched by source then delete",
     )  # fmt: skip
     for pattern, text in zip(BANNED, bad, strict=True):
         assert re.search(pattern, text, re.IGNORECASE), pattern
+
+
+NO_FUNCTION = re.compile(
+    r"AND|AS|CASE|DISTINCT|ELSE|EQUALITY|EXCLUDE|EXISTS|FROM|HAVING|IN|INSERT|JOIN|LIKE|NOT|ON|OR|OVER|QUALIFY|SELECT|TABLE|THEN"
+    r"|UNION|USING|VALUES|WHEN|WHERE|WITH|GROUP|(.* )?BY|CHAR|DECIMAL|NUMBER|NUMERIC|VARCHAR"
+)
+"""Words and types that stand before a parenthesis."""
+NAMES_FOLLOW = re.compile(r"AS|TABLE|INTO|EXISTS|VIEW|POLICY|PROCEDURE|FUNCTION|UPDATE|JOIN|CALL|SCHEMA|\.")
+"""What comes then is the name of a table, a policy, …, not a function."""
+FUNCTIONS = frozenset((Path(__file__).parent / "functions.txt").read_text("utf-8").split())
+"""Each is in Snowflake's reference: no grammar knows the names of functions, and an emulator has DuckDB's."""
+OWN_FUNCTIONS = {
+    name.upper()
+    for text in TEXTS.values()
+    for name in re.findall(
+        r"CREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", text, re.IGNORECASE
+    )
+}
+SHARED = {f"schema/{path.name}": path.read_text("utf-8") for path in sorted(deploy.SCHEMA_FOLDER.glob("*.sql"))}
+
+
+@pytest.mark.parametrize("name", TEXTS | SHARED)
+def test_every_function_is_one_of_snowflakes(name: str) -> None:
+    """A name that is new here: look it up, and put it beside the others."""
+    assert _functions((TEXTS | SHARED)[name]) - FUNCTIONS - OWN_FUNCTIONS == set()
+
+
+def _functions(text: str) -> set[str]:
+    """Names before a parenthesis, also in what stands between $$."""
+    found: set[str] = set()
+    tokens = sqlglot.tokenize(re.sub(r"\bIF\s*\(\s*EXISTS\b", "IF EXISTS", text), read="snowflake")  # an alert's
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        if token.token_type is sqlglot.TokenType.RAW_STRING:
+            found |= _functions(token.text)
+        elif after is not None and after.token_type is sqlglot.TokenType.L_PAREN and re.match(r"[A-Za-z_]", token.text):
+            word = token.text.upper()
+            if not (NO_FUNCTION.fullmatch(word) or (before and NAMES_FOLLOW.fullmatch(before.text.upper()))):
+                found.add(word)
+    return found
+
+
+def test_the_lint_of_functions_finds_duckdbs_own() -> None:
+    assert _functions("SELECT list_transform([1], x -> x), try_to_numbr('1') FROM range(3) WHERE a IN (1)") == {
+        "LIST_TRANSFORM", "TRY_TO_NUMBR", "RANGE",
+    }  # fmt: skip
+    assert _functions("CREATE TASK t AS EXECUTE IMMEDIATE $$ BEGIN INSERT INTO t (a) SELECT epoch_ms(b); END $$") == {
+        "EPOCH_MS"
+    }
+
+
+@pytest.mark.parametrize("path", sorted(ROOM.rglob("*.py")), ids=lambda path: path.name)
+def test_the_connector_is_used_as_both_of_its_generations_and_the_account_can(path: Path) -> None:
+    """One statement a call, no uploads of frames, nothing that only an emulator understands."""
+    text = path.read_text("utf-8")
+    assert not re.search(r"num_statements|execute_string|executemany|write_pandas|execute_async|nop_regexes", text)
 
 
 @pytest.mark.parametrize("name", ACCOUNT_FILES)

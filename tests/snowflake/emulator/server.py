@@ -8,7 +8,7 @@ A statement is executed for real, or recorded, or refused. Nothing passes withou
 effect and without a record: what fakesnow would drop silently is refused here, so that a test over it fails loudly.
 
     executed    streams, tasks (POST /_emu/tick is the scheduler), row access and masking policies, roles in policies, query
-                tags and history, time limits as a record, REMOVE, SWAP
+                tags and history, time limits, REMOVE, SWAP
     recorded    after sqlfluff has read them: warehouses, monitors, roles, grants, tags, alerts, comments (GET /_emu/recorded)
     refused     what is in REFUSED, with the reason
 
@@ -22,9 +22,11 @@ import gzip
 import json
 import re
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,7 @@ import duckdb
 import fakesnow.arrow as fake_arrow
 import fakesnow.cursor as fake_cursor
 import fakesnow.server as fake_server
+import jwt
 import pyarrow
 import snowflake.connector.errors as errors
 import sqlglot
@@ -84,6 +87,8 @@ class Account:
     history: list[list[Any]] = field(default_factory=list)
     runs: list[tuple[str, str, str | None]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    public_key: str = ""
+    ahead_seconds: float = 0.0
 
 
 ACCOUNT = Account()
@@ -576,11 +581,13 @@ def history(cursor: Any, sql: str) -> str:
     """The statement with the log of this server where it names Snowflake's."""
     cursor._duck_conn.execute(f"create or replace temp table _history ({HISTORY})")
     if ACCOUNT.history:
-        cursor._duck_conn.executemany(
-            "insert into _history by position select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, null, null, 'fake',"
-            " null, null, null, null, $7, 0",
-            ACCOUNT.history,
+        given = {f"c{place}": list(column) for place, column in enumerate(zip(*ACCOUNT.history, strict=True))}
+        cursor._duck_conn.register("_given", pyarrow.table(given))
+        cursor._duck_conn.execute(
+            "insert into _history by position select c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, null, null, null, 'fake',"
+            " null, null, null, null, c6, 0 from _given"
         )
+        cursor._duck_conn.unregister("_given")
     nested = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
     pattern = rf"table\s*\(\s*information_schema\.query_history(?:_by_session)?\s*{nested}\s*\)|snowflake\.account_usage\.query_history"
     return re.sub(pattern, "temp.main._history", sql, flags=re.IGNORECASE | re.DOTALL)
@@ -626,6 +633,47 @@ def fail_as_told(command: str) -> None:
             raise kind(msg=fault["message"], errno=fault["number"], sqlstate=fault.get("state", "00000"))
 
 
+LIMIT_SECONDS = 172_800
+
+
+@contextmanager
+def time_limit(cursor: Any) -> Iterator[None]:
+    """STATEMENT_TIMEOUT_IN_SECONDS: what runs longer is cancelled."""
+    said = {**getattr(cursor._conn, "_parameters", {}), **getattr(cursor._conn, "_statement", {})}
+    limit = int(said.get("STATEMENT_TIMEOUT_IN_SECONDS") or LIMIT_SECONDS)
+    is_over = threading.Event()
+
+    def stop() -> None:
+        is_over.set()
+        cursor._duck_conn.interrupt()
+
+    timer = threading.Timer(limit, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if not is_over.is_set():
+            raise
+        message = f"Statement reached its statement or warehouse timeout of {limit} second(s) and was canceled."
+        raise refuse(message, 630, "57014") from error
+    finally:
+        timer.cancel()
+
+
+def limited(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """What a client said itself is limited, with all that it sets off."""
+
+    def within(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _depth.get() > 1:
+            return execute(self, *args, **kwargs)
+        with time_limit(self):
+            return execute(self, *args, **kwargs)
+
+    return within
+
+
+@limited
 def _execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
     bare = re.sub(r"--[^\n]*", "", command)
     checked = re.sub(r"\$\$.*?\$\$", "", bare, flags=re.DOTALL)  # what a task does is looked at when it runs
@@ -746,6 +794,24 @@ def times(column: Any) -> Any:
 fake_arrow.timestamp_to_sf_struct = times
 
 
+_stage_info = fake_server.gcs_stage_info
+
+
+def stage_info(request: Request, expression: Any, put: Any) -> dict[str, Any]:
+    """Connector 5.x wants a region, goes by what the statement says of OVERWRITE, and does not ask again under the name
+    that the file has once it is compressed, as 4.x does."""
+    connection: Any = fake_server.sessions[fake_server.to_token(request)]
+    put["overwrite"] = bool(re.search(r"\boverwrite\s*=\s*true\b", connection._said, re.IGNORECASE))
+    info = _stage_info(request, expression, put)
+    name = put["src_locations"][0]
+    if put["autoCompress"] and not name.endswith(".gz"):
+        info["presignedUrl"] += ".gz"
+    return {**info, "region": "us-central1"}
+
+
+fake_server.gcs_stage_info = stage_info
+
+
 # -- the server ----------------------------------------------------------------------------------------------------
 
 
@@ -757,12 +823,10 @@ async def body_of(request: Request) -> dict[str, Any]:
 
 
 async def login(request: Request) -> JSONResponse:
-    """Only the user `fake` with the password `snow` gets in; 5.x wants a master token, too."""
+    """5.x wants a master token, too."""
     said = (await body_of(request))["data"]
-    if said.get("PASSWORD") != "snow":
-        return JSONResponse({
-            "data": None, "code": "390100", "message": "Incorrect username or password was specified.", "success": False,
-        })  # fmt: skip
+    if reason := no_entry(said):
+        return JSONResponse({"data": None, "code": reason[0], "message": reason[1], "success": False})
     answer = json.loads(bytes((await fake_server.login_request(request)).body))
     data = answer["data"]
     data |= {"masterToken": data["token"], "validityInSeconds": 3600, "masterValidityInSeconds": 14400, "sessionId": 1}
@@ -774,15 +838,57 @@ async def login(request: Request) -> JSONResponse:
     return JSONResponse(answer)
 
 
+def no_entry(said: dict[str, Any]) -> tuple[str, str] | None:
+    """Why not: the password is `snow`, an OAuth token begins with `fresh`, a key pair is the one of POST /_emu/user."""
+    kind, token = said.get("AUTHENTICATOR", "SNOWFLAKE").upper(), str(said.get("TOKEN"))
+    if kind == "OAUTH":
+        if token.startswith("fresh"):
+            return None
+        if token.startswith("expired"):
+            return "390318", "OAuth access token expired. [b6ca8a3f]"
+        return "390303", "Invalid OAuth access token. [2ec1bd71]"
+    if kind == "SNOWFLAKE_JWT":
+        return None if is_of_now(token) else ("390144", "JWT token is invalid. [0ce9eb56]")
+    return None if said.get("PASSWORD") == "snow" else ("390100", "Incorrect username or password was specified.")
+
+
+def is_of_now(token: str) -> bool:
+    """Signed with the user's key, issued less than a minute ago by this server's clock."""
+    clock = time.time() + ACCOUNT.ahead_seconds
+    try:
+        said = jwt.decode(
+            token, ACCOUNT.public_key, algorithms=["RS256"], options={"verify_exp": False, "verify_iat": False}
+        )
+    except (jwt.PyJWTError, ValueError):
+        return False
+    return bool(said["iat"] - 60 <= clock < said["exp"])
+
+
+async def user(request: Request) -> JSONResponse:
+    said = await request.json()
+    ACCOUNT.public_key, ACCOUNT.ahead_seconds = said["public_key"], said["ahead_seconds"]
+    return JSONResponse({})
+
+
 async def query(request: Request) -> JSONResponse:
     """Parameters of the statement alone come beside it."""
     said = await body_of(request)
     connection: Any = fake_server.sessions.get(fake_server.to_token(request))
     if connection is None:  # as Snowflake says it: a session that is no more
         return JSONResponse({"data": None, "code": "390111", "message": "Session no longer exists.", "success": False})
+    connection._said = said["sqlText"]
     connection._statement = {key.upper(): value for key, value in (said.get("parameters") or {}).items()}
-    answer: JSONResponse = await fake_server.query_request(request)
-    return answer
+    asked = request.query_params.get("requestId", "")
+    if asked not in ANSWERS:
+        ANSWERS[asked] = await fake_server.query_request(request)
+        for forgotten in list(ANSWERS)[:-ANSWERS_KEPT]:
+            del ANSWERS[forgotten]
+    return ANSWERS[asked]
+
+
+ANSWERS: dict[str, JSONResponse] = {}
+"""By request: one that is told again, because its answer was lost, gets the same answer and runs once, as in Snowflake."""
+ANSWERS_KEPT = 64
 
 
 async def tick(request: Request) -> JSONResponse:
@@ -809,6 +915,16 @@ async def forget_sessions(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+async def run_now(request: Request) -> JSONResponse:
+    """EXECUTE TASK, and what came of it."""
+    said = await request.json()
+    connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
+    connection._role = "CDESK_OWNER"
+    before = len(ACCOUNT.runs)
+    run(connection.cursor(), (said["database"].upper(), said["schema"].upper(), said["task"].upper()))
+    return JSONResponse(ACCOUNT.runs[before:])
+
+
 async def recorded(request: Request) -> JSONResponse:
     return JSONResponse(ACCOUNT.recorded)
 
@@ -823,6 +939,8 @@ app = Starlette(routes=[
     Route("/telemetry/send", telemetry, methods=["POST"]),
     Route("/_emu/tick", tick, methods=["POST"]),
     Route("/_emu/fault", fault, methods=["POST"]),
+    Route("/_emu/run", run_now, methods=["POST"]),
+    Route("/_emu/user", user, methods=["POST"]),
     Route("/_emu/forget", forget_sessions, methods=["POST"]),
     Route("/_emu/recorded", recorded),
     *[route for route in fake_server.routes if route.path not in ("/session/v1/login-request", "/queries/v1/query-request")],

@@ -75,8 +75,9 @@ class Merger:
         try:
             self._load(session, batch, len(changed), absorbed)
         finally:
-            with suppress(connector_errors().Error):  # a file that stays is in nobody's way
-                session.execute(_REMOVE.format(batch=batch), query_id=batch)
+            if not session.is_lost:
+                with suppress(connector_errors().Error):  # a file that stays is in nobody's way
+                    session.execute(_REMOVE.format(batch=batch), query_id=batch)
 
     def _load(self, session: Session, batch: str, rows_sent: int, absorbed: list[str]) -> None:
         with session.transaction(batch):

@@ -26,6 +26,8 @@ IDLE_MAX = 4
 """Sessions kept open for whoever asks next."""
 LOGIN_SECONDS = 30
 NETWORK_SECONDS = 60
+"""How much longer than a statement may take its answer is waited for. The connector would cancel what is not answered in
+time, and would try again for as long while the network is away."""
 TAG = "cdesk:{}"
 
 
@@ -60,14 +62,14 @@ class Session:
         file: BytesIO | None = None,
     ) -> Result:
         """The outcome of one statement with `?` for its values. file: what a PUT sends."""
-        limits: dict[str, Any] = {
-            "QUERY_TAG": TAG.format(query_id),
-            "STATEMENT_TIMEOUT_IN_SECONDS": max(1, round(seconds_max or self._seconds_max)),
-        }
+        limit = max(1, round(seconds_max or self._seconds_max))
+        limits: dict[str, Any] = {"QUERY_TAG": TAG.format(query_id), "STATEMENT_TIMEOUT_IN_SECONDS": limit}
         more: dict[str, Any] = {"file_stream": file} if file is not None else {}
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(sql, tuple(parameters) or None, _statement_params=limits, **more)
+                cursor.execute(
+                    sql, tuple(parameters) or None, _statement_params=limits, timeout=limit + NETWORK_SECONDS, **more
+                )
                 described = cursor.description or []
                 rows = cursor.fetchall() if rows_max is None else cursor.fetchmany(rows_max)
                 return Result(
@@ -86,15 +88,20 @@ class Session:
             yield
             self.execute("COMMIT", query_id=query_id)
         except BaseException:
-            try:
-                self.execute("ROLLBACK", query_id=query_id)
-            except connector_errors().Error:
-                self.is_lost = True
+            if not self.is_lost:
+                self._roll_back(query_id)
             raise
 
+    def _roll_back(self, query_id: str) -> None:
+        try:
+            self.execute("ROLLBACK", query_id=query_id)
+        except connector_errors().Error:
+            self.is_lost = True
+
     def close(self) -> None:
-        with suppress(Exception):  # what is lost needs no goodbye
-            self._connection.close()
+        """Says goodbye once; what is lost may not hear it."""
+        with suppress(Exception):
+            self._connection.close(retry=False)
 
 
 class Sessions:
@@ -167,7 +174,8 @@ def arguments(settings: SnowflakeSettings) -> dict[str, Any]:
         given["authenticator"] = "OAUTH"
     return {name: value for name, value in given.items() if value is not None} | {
         "database": settings.database, "schema": settings.schema, "paramstyle": "qmark", "application": "cdesk",
-        "login_timeout": LOGIN_SECONDS, "network_timeout": NETWORK_SECONDS,
+        "login_timeout": LOGIN_SECONDS,
+        "network_timeout": round(settings.statement_seconds_max) + NETWORK_SECONDS,
         "session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": TAG.format("session")},
     }  # fmt: skip
 

@@ -38,6 +38,7 @@ _REMEDIES: dict[int, str] = {
     90_073: "The warehouse is suspended by its resource monitor until its next period, or until the quota is raised.",
     90_105: "Name a database in [snowflake] of config.toml.",
     90_106: "Name a schema in [snowflake] of config.toml.",
+    253_003: "See that the stage's storage can be reached from this machine, and that its clock is right.",
     250_001: "See that account, user and key are those of [snowflake] in config.toml or of your connections.toml.",
     390_100: "See user and key in [snowflake] of config.toml or in your connections.toml.",
     390_144: "The key pair is not this user's, or this machine's clock is wrong: compare `DESC USER` and `date`.",
