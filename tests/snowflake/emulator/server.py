@@ -925,7 +925,7 @@ def end(cursor: Any, command: str, params: Any, *args: Any, **kwargs: Any) -> An
     is_commit = command.strip().lower().startswith("commit")
     cursor._conn._is_in_transaction = False
     cursor._conn.__dict__.pop("_seen", None)
-    for stream in ACCOUNT.streams.values():
+    for stream in [one for one in ACCOUNT.streams.values() if one.table[0] == cursor._conn.database]:
         if is_commit:
             consume(cursor, stream)
         else:

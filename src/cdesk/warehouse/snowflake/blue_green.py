@@ -102,6 +102,7 @@ class BlueGreen:
         self._drain_seconds_max = drain_seconds_max
         self.live = Deployment(session, settings, extra, clock=clock)
         self.beside = f"{settings.schema}_BESIDE"
+        self._known_names: dict[tuple[str, str], list[str]] = {}
 
     def plan(self) -> list[Step]:
         return self.live.plan()
@@ -118,17 +119,18 @@ class BlueGreen:
             return []
         if not self._exists(self._settings.schema):
             return self.live.apply(git_sha)
+        steps = self.live.plan()
+        if not steps:
+            return []
         if self.is_kept:
             raise DeployFailed(
                 f"{self.beside} still holds what was in front before.",
                 "`cdesk deploy rollback` goes back to it, `cdesk deploy drop` gives it up.",
             )
-        steps = self.live.plan()
-        if steps:
-            self._see_that_all_is_seen()
-            self._build(git_sha)
-            self._move(FORTH, git_sha)
-            self._finish()
+        self._see_that_all_is_seen()
+        self._build(git_sha)
+        self._move(FORTH, git_sha)
+        self._finish()
         return steps
 
     def rollback(self) -> list[Undone]:
@@ -180,6 +182,7 @@ class BlueGreen:
 
     def _move(self, name: str, git_sha: str | None) -> None:
         """From in front to beside, and then beside to the front."""
+        self._known_names.clear()
         front, aside = self._parts(self._settings.schema), self._parts(self.beside)
         tables = [table for table in front.tables if table in aside.tables]
         self._carry(tables)
@@ -189,14 +192,16 @@ class BlueGreen:
             self._carry(tables)
             self._number_on()
             self._begin_streams(aside)
-            found = [*self._otherwise(tables), *(self._lacking(front, aside, tables) if name == FORTH else ())]
+            contents = {table: self._contents(table) for table in tables}
+            found = [Finding(table, "holds something else") for table, (one, other) in contents.items() if one != other]
+            found += self._lacking(front, aside, tables) if name == FORTH else []
             if found:
                 raise DeployFailed(
                     f"{self.beside} does not hold what it should: "
                     + "; ".join(f"{one.name} {one.said}" for one in found),
                     "Nothing has been swapped. Deploy again when it is mended: it goes on here.",
                 )
-            self._note(name, git_sha, tables)
+            self._note(name, git_sha, list(contents.values()))
             self._run("swap", f"ALTER SCHEMA {self._in(self._settings.schema)} SWAP WITH {self._in(self.beside)}")
         except BaseException:
             with suppress(CdeskError, connector_errors().Error):
@@ -211,7 +216,7 @@ class BlueGreen:
         self._wake(self._parts(self._settings.schema))
         self._merge_late()
         if name == BACK:
-            self._run("finish", self._logged("undo_named", self.beside).replace("?", f"'{FORTH}'"))
+            self._log(self.beside, bound("undo_named"), (FORTH,))
         back = f"ALTER SCHEMA {self._in(self._settings.schema)} SWAP WITH {self._in(self.beside)}"
         self._run(
             "finish",
@@ -266,10 +271,10 @@ class BlueGreen:
     def _carry(self, tables: Sequence[str]) -> None:
         """What is beside is what is in front afterwards, table by table, in the columns that both have."""
         for table in tables:
-            columns = self._columns(table)
-            if not self._is_same(table, columns):
+            one, other = self._contents(table)
+            if one != other:
                 with self._session.transaction(QUERY_ID):
-                    for statement in self._carrying(table, columns):
+                    for statement in self._carrying(table, self._columns(table)):
                         self._run(f"carry {table}", statement)
 
     def _carrying(self, table: str, columns: Sequence[str]) -> Iterator[str]:
@@ -289,11 +294,6 @@ class BlueGreen:
             f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({theirs})"
         )
 
-    def _otherwise(self, tables: Sequence[str]) -> list[Finding]:
-        return [
-            Finding(table, "holds something else") for table in tables if not self._is_same(table, self._columns(table))
-        ]
-
     def _lacking(self, front: Parts, aside: Parts, tables: Sequence[str]) -> list[Finding]:
         """Rows and columns that have no place beside, and what cannot be read there."""
         found = [
@@ -311,15 +311,11 @@ class BlueGreen:
     def _has(self, table: str, where: str = "") -> bool:
         return bool(self._run("compare", f"SELECT 1 FROM {self._in(self._settings.schema)}.{table} {where} LIMIT 1"))
 
-    def _is_same(self, table: str, columns: Sequence[str]) -> bool:
-        """By content, at one moment of both."""
-        one, other = self._contents(table, columns)
-        return one == other
-
-    def _contents(self, table: str, columns: Sequence[str]) -> tuple[str, str]:
-        """Checksums of the table in front and of the one beside; rows in any order."""
+    def _contents(self, table: str) -> tuple[str, str]:
+        """Checksums of the table in front and of the one beside, at one moment of both; rows in any order."""
+        columns = ", ".join(self._columns(table))
         asked = (
-            f"(SELECT COUNT(*)::VARCHAR || ':' || COALESCE(HASH_AGG({', '.join(columns)})::VARCHAR, '') FROM {self._in(schema)}.{table})"
+            f"(SELECT COUNT(*)::VARCHAR || ':' || COALESCE(HASH_AGG({columns})::VARCHAR, '') FROM {self._in(schema)}.{table})"
             for schema in (self._settings.schema, self.beside)
         )
         [(one, other)] = self._run(f"compare {table}", f"SELECT {', '.join(asked)}")
@@ -360,9 +356,8 @@ class BlueGreen:
         )  # fmt: skip
         return (str(found[0][0]), str(found[0][1])) if found else ("", "")
 
-    def _note(self, name: str, git_sha: str | None, tables: Sequence[str]) -> None:
+    def _note(self, name: str, git_sha: str | None, contents: Sequence[tuple[str, str]]) -> None:
         """Beside, where it says nothing before the schemas have changed names. Checksums: of the content of all tables."""
-        contents = [self._contents(table, self._columns(table)) for table in tables]
         before, after = (sha256("\n".join(each).encode()).hexdigest() for each in zip(*contents, strict=True))
         step = Step(name, "new", before, after, "")
         self._log(self.beside, f"DELETE FROM {_LOG} WHERE migration_name = '{name}' AND status = 'swapped'")
@@ -445,8 +440,12 @@ class BlueGreen:
         return [name for name in self._names(self._settings.schema, table) if name in there]
 
     def _names(self, schema: str, table: str) -> list[str]:
-        asked = f"SELECT * FROM {self._in(schema)}.{table} LIMIT 0"
-        return [name.upper() for name in self._session.execute(asked, query_id=QUERY_ID).columns]
+        """Of its columns, as they were when a move began."""
+        if (schema, table) not in self._known_names:
+            asked = f"SELECT * FROM {self._in(schema)}.{table} LIMIT 0"
+            found = self._session.execute(asked, query_id=QUERY_ID).columns
+            self._known_names[schema, table] = [name.upper() for name in found]
+        return self._known_names[schema, table]
 
     def _in(self, schema: str) -> str:
         return f"{self._settings.database}.{schema}"
