@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -29,6 +29,10 @@ from cdesk.warehouse.snowflake.trouble import connector_errors
 STRIDE = int(os.environ.get("CDESK_SWAP_STRIDE", "13"))
 """Every how many statements one is made to fail; 1 takes minutes."""
 FEW = ("account/01_database.sql", "01_tables.sql", "platform/10_landing.sql")
+MORE = (
+    *FEW, "02_changes.sql", "03_insight_tables.sql", "04_rollup_tables.sql", "05_artifact_tables.sql",
+    "06_identity_tables.sql", "07_insight_memory_tables.sql", "platform/20_policies.sql", "platform/25_tags.sql",
+)  # fmt: skip
 EXTRA = (
     Extra(
         "tasks/count",
@@ -55,7 +59,7 @@ class Failing(Session):
         self._session = session
         self.said: list[str] = []
         self.fails_at = 0
-        self.before: dict[str, Any] = {}
+        self.before: dict[str, Callable[[], None]] = {}
         self.is_lost = False
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), **more: Any) -> Result:
@@ -109,14 +113,19 @@ def fact(**more: Any) -> Activity:
     return Activity(**given | more)
 
 
-@pytest.fixture
-def small(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+def only(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all files these, and every task that is given."""
     files = Deployment._files
 
     def few(self: Deployment) -> Iterator[tuple[str, str]]:
-        return ((name, text) for name, text in files(self) if name in FEW or name.startswith("tasks/"))
+        return ((name, text) for name, text in files(self) if name in names or name.startswith("tasks/"))
 
     monkeypatch.setattr(Deployment, "_files", few)
+
+
+@pytest.fixture
+def small(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+    only(FEW, monkeypatch)
     settings = emulator.settings()
     sessions = Sessions(settings)
     with sessions.take() as session:
@@ -179,7 +188,12 @@ def test_what_comes_to_blue_at_the_last_moment_is_merged(small: Small) -> None:
     """A transaction that had begun before the fence: a new fact, and another source of a known one."""
     [known] = told = small.load(feature_json={"tool_name": "Bash", "latency_ms": 1.5})
     other = msgspec.structs.replace(known, source="transcript", feature_json={"tool_name": "Bash", "result_size": 7})
-    small.session.before = {"SWAP WITH": lambda: (told.extend(small.load()), small.warehouse.merge([other]))}
+
+    def late() -> None:
+        told.extend(small.load())
+        small.warehouse.merge([other])
+
+    small.session.before = {"SWAP WITH": late}
     small.swap(COLUMN).apply_beside()
     assert small.ids() == ids(told) and small.counted() == 2
     [(sources, features)] = small.warehouse.query(
@@ -232,15 +246,17 @@ def test_what_has_no_place_in_green_is_not_given_up(small: Small) -> None:
     assert small.ids() == ids(told)
 
 
-def test_all_of_it_is_swapped(emulator: Emulator) -> None:
-    """Every file there is: tables as blue had them, views that can be read, tasks that go on where blue's ended."""
+def test_our_own_tasks_see_each_change_once(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two whose sums would tell; and who may see what is the same in green."""
+    only(MORE, monkeypatch)
+    tasks = [one for one in load() if one.name in ("number_occurrences", "roll_up_activity")]
     settings = emulator.settings()
     sessions = Sessions(settings)
     warehouse = SnowflakeWarehouse(settings, sessions=sessions)
     with sessions.take() as session:
 
         def deployment(*more: Extra) -> BlueGreen:
-            return BlueGreen(session, settings, [*task.steps(load()), *more], wait=lambda _: None)
+            return BlueGreen(session, settings, [*task.steps(tasks), *more], wait=lambda _: None)
 
         deployment().apply()
         warehouse.merge([fact() for _ in range(5)])
@@ -252,6 +268,8 @@ def test_all_of_it_is_swapped(emulator: Emulator) -> None:
         warehouse.merge([fact()])
         for _ in range(2):
             assert {state for state, _ in emulator.tick(settings).values()} <= {"SUCCEEDED", "SKIPPED"}
-        assert warehouse.query("SELECT SUM(activities), MAX(activity_occurrence) FROM ACTIVITY_ROLLUP, CLAUDE_STREAM_V2"
-                               " GROUP BY activity_id LIMIT 1").rows[0][0] == 8  # fmt: skip
+        assert warehouse.query("SELECT SUM(activities) FROM ACTIVITY_ROLLUP").rows == [(8,)]
+        stranger = SnowflakeWarehouse(msgspec.structs.replace(settings, role="SOMEBODY_ELSE"))
+        assert stranger.query("SELECT COUNT(*) FROM CLAUDE_STREAM_V2").rows == [(0,)]
+        assert warehouse.query("SELECT MAX(activity_occurrence) FROM CLAUDE_STREAM_V2").rows == [(8,)]
     sessions.close()

@@ -35,7 +35,7 @@ BANNED = {
     r"\bwhen\s+not\s+matched\s+by\s+source\b": "Snowflake has no such clause",
 }  # fmt: skip
 AGAIN = re.compile(
-    r"(CREATE\s+(OR\s+REPLACE\b|.*?\bIF\s+NOT\s+EXISTS\b)|GRANT\b"
+    r"(CREATE\s+(OR\s+REPLACE\b|.*?\bIF\s+NOT\s+EXISTS\b)|GRANT\b|USE\s+SCHEMA\b"
     r"|ALTER\s+(TASK|ALERT|TAG|DATABASE|WAREHOUSE|(ROW\s+ACCESS|MASKING|STORAGE\s+LIFECYCLE)\s+POLICY)\b"
     r"|ALTER\s+TABLE\s+\w+\s+(ADD\s+COLUMN\s+IF\s+NOT\s+EXISTS|ADD\s+(ROW\s+ACCESS|STORAGE\s+LIFECYCLE)\s+POLICY"
     r"|ADD\s+SEARCH\s+OPTIMIZATION|MODIFY\s+COLUMN\s+\w+\s+SET\s+TAG\b))",

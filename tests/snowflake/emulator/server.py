@@ -397,7 +397,7 @@ def set_mask(cursor: Any, found: re.Match[str], sql: str) -> Any:
 def create_function(cursor: Any, found: re.Match[str], sql: str) -> Any:
     """SELECT ARRAY_AGG(DISTINCT x) FROM …, for policies that ask whether it contains something (`bound`)."""
     check_grammar(sql)
-    body = sqlglot.parse_one(found[2], read="snowflake")
+    body: Any = sqlglot.parse_one(found[2], read="snowflake")
     if not (len(body.selects) == 1 and isinstance(body.selects[0], exp.ArrayAgg)):
         raise refuse("this emulator has functions that gather one column only")
     ACCOUNT.functions[full(cursor._conn, found[1])] = found[2]
@@ -736,7 +736,7 @@ def bound(policy: Policy, columns: list[str]) -> str:
     for column in list(tree.find_all(exp.Column)):
         if not column.table and column.name.upper() in given:
             column.replace(exp.column(given[column.name.upper()], table="_guarded"))
-    return tree.transform(membership).sql("snowflake")
+    return str(tree.transform(membership).sql("snowflake"))
 
 
 def membership(node: Any) -> Any:
@@ -746,7 +746,7 @@ def membership(node: Any) -> Any:
     body = next((text for name, text in ACCOUNT.functions.items() if name[2] == node.this.name.upper()), None)
     if body is None:
         raise refuse(f"Unknown function {node.this.name}.", 2140, "42601")
-    query = sqlglot.parse_one(body, read="snowflake")
+    query: Any = sqlglot.parse_one(body, read="snowflake")
     gathered = query.selects[0].this
     query.set("expressions", gathered.expressions if isinstance(gathered, exp.Distinct) else [gathered])
     return exp.In(this=node.expression.unnest().this.copy(), query=exp.Subquery(this=query))

@@ -44,7 +44,6 @@ _ATTACHED = re.compile(
     re.IGNORECASE,
 )
 """What Snowflake does not let run twice."""
-_MAKES_SCHEMA = re.compile(r"^CREATE\s+SCHEMA\b", re.IGNORECASE | re.MULTILINE)
 WOKEN = re.compile(r"ALTER\s+(TASK|ALERT)\s+(\w+)\s+RESUME\s*$", re.IGNORECASE)
 
 
@@ -181,8 +180,6 @@ class Deployment:
         for place, statement in enumerate(deploy.statements(step.sql), 1):
             if not self._is_done(statement) and not (self._is_aside and WOKEN.match(statement)):
                 self.run(step.name, place, statement)
-        if _MAKES_SCHEMA.search(step.sql):  # which makes it the session's, too
-            self.run(step.name, 0, f"USE SCHEMA {self._settings.database}.{self._settings.schema}")
 
     def _take_back(self, step: Step) -> None:
         for place, statement in enumerate(deploy.statements(deploy.undoing(None, step.sql)), 1):
