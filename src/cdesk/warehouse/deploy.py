@@ -245,9 +245,9 @@ def declared(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield found[2], _column_names(statement) if found[1].upper() == "TABLE" else ()
 
 
-def tables(text: str) -> list[str]:
-    """Names of the tables that a text makes."""
-    made = (_MADE.match(statement) for statement in statements(text))
+def tables(of: Sequence[str]) -> list[str]:
+    """Names of the tables that these statements make."""
+    made = (_MADE.match(statement) for statement in of)
     return [found[2] for found in made if found and found[1].upper() == "TABLE"]
 
 

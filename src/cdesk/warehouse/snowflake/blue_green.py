@@ -108,8 +108,9 @@ class BlueGreen:
         return self.live.plan()
 
     def apply(self, git_sha: str | None = None) -> list[Step]:
-        """In place, after what an earlier swap left to do."""
-        self._finish()
+        """In place, after what an earlier swap left to do: its end, or that loaders wait at its fence."""
+        if not self._finish() and not self.is_kept and self._exists(self.beside):
+            self._wake(self._parts(self._settings.schema))
         return self.live.apply(git_sha)
 
     def apply_beside(self, git_sha: str | None = None) -> list[Step]:
@@ -146,12 +147,16 @@ class BlueGreen:
         return [Undone(FORTH, ())]
 
     def drop(self) -> bool:
-        """Gives up what is kept, after what came late to it is merged; False when nothing is kept. Its record stays."""
+        """Gives up what is beside: what is kept, after what came late to it is merged and its record copied, or what was never
+        finished. False when nothing is there."""
         self._finish()
-        if not self.is_kept:
+        if self.is_kept:
+            self._merge_late()
+            self._run("history", self._text("history"))
+        elif self._exists(self.beside):
+            self._wake(self._parts(self._settings.schema))
+        else:
             return False
-        self._merge_late()
-        self._run("history", self._text("history"))
         self._run("drop", f"DROP SCHEMA IF EXISTS {self._in(self.beside)}")
         self._settle()
         return True
@@ -185,14 +190,14 @@ class BlueGreen:
         self._known_names.clear()
         front, aside = self._parts(self._settings.schema), self._parts(self.beside)
         tables = [table for table in front.tables if table in aside.tables]
-        self._carry(tables)
+        for table in tables:
+            self._carry(table)
         try:
             self._fence(front)
             self._drain(front)
-            self._carry(tables)
+            contents = {table: self._carried(table) for table in tables}
             self._number_on()
             self._begin_streams(aside)
-            contents = {table: self._contents(table) for table in tables}
             found = [Finding(table, "holds something else") for table, (one, other) in contents.items() if one != other]
             found += self._lacking(front, aside, tables) if name == FORTH else []
             if found:
@@ -268,14 +273,20 @@ class BlueGreen:
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
-    def _carry(self, tables: Sequence[str]) -> None:
-        """What is beside is what is in front afterwards, table by table, in the columns that both have."""
-        for table in tables:
-            one, other = self._contents(table)
-            if one != other:
-                with self._session.transaction(QUERY_ID):
-                    for statement in self._carrying(table, self._columns(table)):
-                        self._run(f"carry {table}", statement)
+    def _carry(self, table: str) -> tuple[str, str] | None:
+        """What is beside is what is in front afterwards, in the columns that both have. Gives the checksums when that was so
+        already."""
+        one, other = self._contents(table)
+        if one == other:
+            return one, other
+        with self._session.transaction(QUERY_ID):
+            for statement in self._carrying(table, self._columns(table)):
+                self._run(f"carry {table}", statement)
+        return None
+
+    def _carried(self, table: str) -> tuple[str, str]:
+        """The checksums after it was carried."""
+        return self._carry(table) or self._contents(table)
 
     def _carrying(self, table: str, columns: Sequence[str]) -> Iterator[str]:
         source, target = f"{self._in(self._settings.schema)}.{table}", f"{self._in(self.beside)}.{table}"
@@ -379,7 +390,7 @@ class BlueGreen:
         texts = dict(self._log(schema, bound("recorded_texts")))
         there = [named(text, self._settings) for _, text in sorted(texts.items()) if text]
         found = [statement for text in there for statement in deploy.statements(text)]
-        tables = {name for text in there for name in deploy.tables(text)} - {_LOG}
+        tables = set(deploy.tables(found)) - {_LOG}
         streams = [one for statement in found if (one := _STREAM_OF.match(statement))]
         tasks = [one for statement in found if (one := _TASK_OF.match(statement))]
         names = [stream[1] for stream in streams]
