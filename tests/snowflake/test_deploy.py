@@ -133,17 +133,21 @@ def test_what_is_old_goes_unless_a_hold_is_on_it(account: Account) -> None:
 def test_tasks_that_fall_behind_are_said_once_an_hour(account: Account) -> None:
     if account.emulator is None:
         pytest.skip("waits for ten minutes")
-    account.emulator.tick(account.settings)
+    account.warehouse.query("EXECUTE TASK CDESK_NUMBER_OCCURRENCES")
     raised = "SELECT COUNT(*) FROM ALERT_RAISED WHERE alert = 'CDESK_LAG'"
     account.warehouse.query("EXECUTE ALERT CDESK_LAG")
     assert account.warehouse.query(raised).rows == [(0,)]
     account.warehouse.query(
-        "INSERT INTO CLAUDE_STREAM_V2 (activity_id, ts, activity, _ingested_at, _seq, _first_seq)"
-        " SELECT UUID_STRING(), SYSDATE(), 'waits', DATEADD(MINUTE, -11, SYSDATE()), 1, 1"
+        "INSERT INTO CLAUDE_STREAM_V2 (activity_id, ts, activity, customer, _ingested_at, _seq, _first_seq)"
+        " SELECT UUID_STRING(), SYSDATE(), 'waits', 'ada', DATEADD(MINUTE, -11, SYSDATE()), 1, 1"
     )
     for _ in range(2):
         account.warehouse.query("EXECUTE ALERT CDESK_LAG")
         assert account.warehouse.query(raised).rows == [(1,)]
+    account.warehouse.query("EXECUTE TASK CDESK_NUMBER_OCCURRENCES")
+    account.warehouse.query("DELETE FROM ALERT_RAISED")
+    account.warehouse.query("EXECUTE ALERT CDESK_LAG")
+    assert account.warehouse.query(raised).rows == [(0,)]
 
 
 def test_nothing_is_granted_to_everybody(emulator: Emulator, account: Account) -> None:

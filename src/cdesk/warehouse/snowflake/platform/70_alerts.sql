@@ -1,20 +1,24 @@
 -- What somebody should hear of: tasks that fall behind, tasks that fail, a day that has become dear.
--- Takes: ROLL_UP_ACTIVITY_CHANGES, V_COST_DAILY; CDESK_TASKS; EXECUTE ALERT (90_grants.sql). Gives: ALERT_RAISED, the alerts CDESK_LAG, CDESK_FAILED_TASKS and
--- CDESK_BUDGET, started. Each says a thing once in an hour, the budget once in a day. To have them sent, see docs/snowflake.md.
+-- Takes: CLAUDE_STREAM_V2, V_COST_DAILY; CDESK_TASKS; EXECUTE ALERT (90_grants.sql).
+-- Gives: ALERT_RAISED, the alerts CDESK_LAG, CDESK_FAILED_TASKS and CDESK_BUDGET, started. Each says a thing once in an hour, the
+-- budget once in a day. To have them sent, see docs/snowflake.md.
 CREATE TABLE IF NOT EXISTS ALERT_RAISED (
     raised_at TIMESTAMP_NTZ NOT NULL,
     alert VARCHAR NOT NULL,
     message VARCHAR NOT NULL
 );
 
--- Changes that have waited for ten minutes. Looking at a stream without writing does not move it.
+-- Rows that came more than ten minutes ago and that the task number_occurrences has not come to.
 CREATE OR REPLACE ALERT CDESK_LAG
 WAREHOUSE = CDESK_TASKS
 SCHEDULE = '5 MINUTE'
 IF (EXISTS (
-    SELECT 1 FROM ROLL_UP_ACTIVITY_CHANGES
+    SELECT 1
+    FROM CLAUDE_STREAM_V2
     WHERE
-        _ingested_at < DATEADD(MINUTE, -10, SYSDATE())
+        activity_occurrence IS NULL
+        AND _ingested_at > DATEADD(DAY, -1, SYSDATE())
+        AND _ingested_at < DATEADD(MINUTE, -10, SYSDATE())
         AND NOT EXISTS (
             SELECT 1 FROM ALERT_RAISED
             WHERE alert = 'CDESK_LAG' AND raised_at > DATEADD(HOUR, -1, SYSDATE())
