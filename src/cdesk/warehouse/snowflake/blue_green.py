@@ -109,7 +109,7 @@ class BlueGreen:
 
     def apply(self, git_sha: str | None = None) -> list[Step]:
         """In place, after what an earlier swap left to do: its end, or that loaders wait at its fence."""
-        if not self._finish() and not self.is_kept and self._exists(self.beside):
+        if not self._finish() and self._enter() and not self.is_kept and self._exists(self.beside):
             self._wake(self._parts(self._settings.schema))
         return self.live.apply(git_sha)
 
@@ -118,7 +118,7 @@ class BlueGreen:
         an earlier swap was left to do. Where nothing is yet, there is nothing to stand beside: it is deployed as ever."""
         if self._finish():
             return []
-        if not self._exists(self._settings.schema):
+        if not self._enter():
             return self.live.apply(git_sha)
         steps = self.live.plan()
         if not steps:
@@ -139,7 +139,7 @@ class BlueGreen:
         blue does not have stay where they are, beside."""
         if self._finish() == BACK:
             return [Undone(FORTH, ())]
-        if not (self.is_kept and self._newest_is_swap()):
+        if not (self._enter() and self.is_kept and self._newest_is_swap()):
             return self.live.rollback()
         self._see_that_all_is_seen()
         self._move(BACK, None)
@@ -150,7 +150,7 @@ class BlueGreen:
         """Gives up what is beside: what is kept, after what came late to it is merged and its record copied, or what was never
         finished. False when nothing is there."""
         self._finish()
-        if self.is_kept:
+        if self._enter() and self.is_kept:
             self._merge_late()
             self._run("history", self._text("history"))
         elif self._exists(self.beside):
@@ -218,6 +218,7 @@ class BlueGreen:
         name, status = self._mark(self._settings.schema)
         if status != "swapped":
             return None
+        self._enter()
         self._wake(self._parts(self._settings.schema))
         self._merge_late()
         if name == BACK:
@@ -401,6 +402,13 @@ class BlueGreen:
             tuple(statement for statement in found if _WRITERS.match(statement)),
             tuple(statement for statement in found if WOKEN.match(statement)),
         )
+
+    def _enter(self) -> bool:
+        """Into the schema in front, as an act that was cut short may have left the session beside; False where none is yet."""
+        is_there = self._exists(self._settings.schema)
+        if is_there:
+            self._run("enter", f"USE SCHEMA {self._in(self._settings.schema)}")
+        return is_there
 
     def _exists(self, schema: str) -> bool:
         """Whether anything was ever recorded there."""
