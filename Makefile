@@ -12,7 +12,7 @@ up: $(VENV)/.installed
 down: $(VENV)/.installed
 	$(BIN)/cdesk down
 
-test: $(VENV)/.installed-dev $(VENV)/emulator/.installed $(VENV)/connector5/.installed
+test: $(VENV)/.installed-dev $(VENV)/emulator/.installed $(VENV)/connector5/.installed $(VENV)/snow/.installed
 	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
@@ -58,6 +58,12 @@ $(VENV)/emulator/.installed: tests/snowflake/emulator/requirements.txt
 	$(PYTHON) -m venv $(VENV)/emulator
 	$(VENV)/emulator/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
 	  || { rm -rf $(VENV)/emulator; echo "no emulator of Snowflake: its tests are skipped"; }
+
+# Snowflake's own command line and schemachange, which run our files as they are.
+$(VENV)/snow/.installed: tests/snowflake/snow/requirements.txt
+	$(PYTHON) -m venv $(VENV)/snow
+	$(VENV)/snow/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
+	  || { rm -rf $(VENV)/snow; echo "no snow and no schemachange: their tests are skipped"; }
 
 # A wheel, installed alone into a fresh environment, must run.
 wheel: $(VENV)/.installed-dev

@@ -142,7 +142,8 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """connection: a name of connections.toml, which may say all that is left out here
     private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
     load: whether the queue is carried there, too · batch_seconds: how long lines are gathered for one batch
-    statement_seconds_max: how long one statement may take"""
+    statement_seconds_max: how long one statement may take
+    retention: who deletes what is old: a task of ours, or Snowflake's storage lifecycle policies"""
 
     connection: str | None = None
     connections_file: str | None = None
@@ -157,6 +158,7 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     load: bool = False
     batch_seconds: float = 60.0
     statement_seconds_max: float = 600.0
+    retention: Literal["task", "policy"] = "task"
 
     def __post_init__(self) -> None:
         for name in ("database", "schema"):

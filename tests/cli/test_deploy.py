@@ -71,3 +71,14 @@ def test_a_key_that_is_not_there_is_said_in_one_line(
     assert main(["deploy", "plan", "--target", "snowflake"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "/no/such/key.p8" in said
+
+
+def test_files_are_written_for_other_tools(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order in which they run; and what the embedded warehouse has no need of is refused."""
+    assert main(["deploy", "plan", "--files", str(tmp_path / "steps")]) == 0
+    names = sorted(path.name for path in (tmp_path / "steps").iterdir())
+    assert names[0] == "R__001_01_tables.sql" and f"{len(names)} files" in capsys.readouterr().out
+    assert main(["deploy", "apply", "--blue-green"]) == 2
+    assert "needs none" in capsys.readouterr().err
+    assert main(["deploy", "drop"]) == 0
+    assert main(["deploy", "plan", "--files", "/proc/nowhere"]) == 2

@@ -66,6 +66,10 @@ class Emulator:
         said = {"database": settings.database, "schema": settings.schema}
         return {name: (state, error) for name, state, error in self.post("/_emu/tick", said)}
 
+    def expire(self, settings: SnowflakeSettings) -> None:
+        """Storage lifecycle policies have run, as they do once a day."""
+        self.post("/_emu/expire", {"database": settings.database, "schema": settings.schema})
+
     def fail(self, pattern: str, number: int, message: str, **more: str) -> None:
         """The next statement that looks like this fails so."""
         self.post("/_emu/fault", {"pattern": pattern, "number": number, "message": message, **more})

@@ -96,6 +96,60 @@ def test_who_may_see_what(account: Account) -> None:
     account.warehouse.query("DELETE FROM CLAUDE_STREAM_V2 WHERE activity = 'seen_by_role'")
 
 
+def test_what_is_old_goes_unless_a_hold_is_on_it(account: Account) -> None:
+    """By a task of ours, or by Snowflake's lifecycle policies: the settings choose, and what they do not choose is undone."""
+    if account.emulator is None:
+        pytest.skip("a lifecycle policy runs when Snowflake likes")
+    account.warehouse.query(
+        "INSERT INTO LEGAL_HOLD (hold_id, customer, reason, placed_at) SELECT 'h', 'held by law', 'a case', SYSDATE()"
+    )
+
+    def left_of_old_ones() -> list[str]:
+        account.warehouse.query(
+            "INSERT INTO CLAUDE_STREAM_V2 (activity_id, ts, activity, customer, _told_customer, _seq, _first_seq)"
+            " SELECT UUID_STRING(), DATEADD(DAY, column1, SYSDATE()), 'aged', column2, column3, 1, 1 FROM VALUES"
+            " (-181, 'ada', NULL), (-181, 'held by law', NULL), (-181, 'bob', 'held by law'), (-179, 'eve', NULL)"
+        )
+        account.warehouse.query("EXECUTE TASK CDESK_RETENTION") if settings.retention == "task" else None
+        account.emulator.expire(settings) if account.emulator else None
+        left = account.warehouse.query("SELECT customer FROM CLAUDE_STREAM_V2 WHERE activity = 'aged' ORDER BY 1").rows
+        account.warehouse.query("DELETE FROM CLAUDE_STREAM_V2 WHERE activity = 'aged'")
+        return [row[0] for row in left]
+
+    settings = account.settings
+    assert left_of_old_ones() == ["bob", "eve", "held by law"]
+    with account.sessions.take() as session:
+        for retention, reasons in (
+            ("policy", {"platform/40_retention.sql": "replaced", "platform/45_lifecycle.sql": "new"}),
+            ("task", {"platform/45_lifecycle.sql": "replaced", "platform/40_retention.sql": "new"}),
+        ):
+            settings = msgspec.structs.replace(settings, retention=retention)
+            chosen = Deployment(session, settings, task.steps(load()))
+            assert {step.name: step.reason for step in chosen.apply()} == reasons
+            assert chosen.plan() == [] and left_of_old_ones() == ["bob", "eve", "held by law"]
+    account.warehouse.query("DELETE FROM LEGAL_HOLD WHERE hold_id = 'h'")
+
+
+def test_tasks_that_fall_behind_are_said_once_an_hour(account: Account) -> None:
+    if account.emulator is None:
+        pytest.skip("waits for ten minutes")
+    account.warehouse.query("EXECUTE TASK CDESK_NUMBER_OCCURRENCES")
+    raised = "SELECT COUNT(*) FROM ALERT_RAISED WHERE alert = 'CDESK_LAG'"
+    account.warehouse.query("EXECUTE ALERT CDESK_LAG")
+    assert account.warehouse.query(raised).rows == [(0,)]
+    account.warehouse.query(
+        "INSERT INTO CLAUDE_STREAM_V2 (activity_id, ts, activity, customer, _ingested_at, _seq, _first_seq)"
+        " SELECT UUID_STRING(), SYSDATE(), 'waits', 'ada', DATEADD(MINUTE, -11, SYSDATE()), 1, 1"
+    )
+    for _ in range(2):
+        account.warehouse.query("EXECUTE ALERT CDESK_LAG")
+        assert account.warehouse.query(raised).rows == [(1,)]
+    account.warehouse.query("EXECUTE TASK CDESK_NUMBER_OCCURRENCES")
+    account.warehouse.query("DELETE FROM ALERT_RAISED")
+    account.warehouse.query("EXECUTE ALERT CDESK_LAG")
+    assert account.warehouse.query(raised).rows == [(0,)]
+
+
 def test_nothing_is_granted_to_everybody(emulator: Emulator, account: Account) -> None:
     """And what cannot run here was at least read: it is on the emulator's record."""
     recorded = [" ".join(statement.upper().split()) for statement in emulator.recorded()]

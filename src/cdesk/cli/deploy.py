@@ -12,7 +12,7 @@ from typing import Protocol
 from cdesk import config
 from cdesk.app import own
 from cdesk.cli import show
-from cdesk.errors import ConfigError
+from cdesk.errors import ConfigError, UsageError
 from cdesk.warehouse import deploy
 from cdesk.warehouse.deploy import Finding, Step, Undone
 
@@ -20,8 +20,11 @@ from cdesk.warehouse.deploy import Finding, Step, Undone
 class Deployment(Protocol):
     def plan(self) -> list[Step]: ...
     def apply(self, git_sha: str | None = None) -> list[Step]: ...
+    def apply_beside(self, git_sha: str | None = None) -> list[Step]: ...
     def verify(self) -> list[Finding]: ...
     def rollback(self) -> list[Undone]: ...
+    def drop(self) -> bool: ...
+    def files(self) -> list[tuple[str, str]]: ...
 
 
 def run(arguments: list[str]) -> int:
@@ -31,11 +34,21 @@ def run(arguments: list[str]) -> int:
         "  cdesk deploy plan        what would be done; --sql prints it for `snow sql -f`\n"
         "  cdesk deploy apply       do it; a second time does nothing, after a failure it goes on\n"
         "  cdesk deploy verify      compare what is there with what should be\n"
-        "  cdesk deploy rollback    undo the newest deployment; tables with rows stay",
+        "  cdesk deploy rollback    undo the newest deployment; tables with rows stay\n"
+        "  cdesk deploy drop        give up what --blue-green kept for going back",
     )
     parser.add_argument("act", choices=tuple(_ACTS))
     parser.add_argument("--target", choices=("duckdb", "snowflake"), default="duckdb", help="duckdb by default")
     parser.add_argument("--sql", action="store_true", help="with plan: print the statements")
+    parser.add_argument(
+        "--files",
+        type=Path,
+        metavar="FOLDER",
+        help="with plan: write every step there, for `snow sql -f` or schemachange",
+    )
+    parser.add_argument(
+        "--blue-green", action="store_true", help="with apply, in Snowflake: build beside, compare, then swap"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     given = parser.parse_args(arguments)
     with _TARGETS[given.target]() as deployment:
@@ -43,6 +56,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _plan(deployment: Deployment, given: argparse.Namespace) -> int:
+    if given.files is not None:
+        return _write(given.files, deployment.files())
     steps = deployment.plan()
     if given.json:
         show.json({"steps": [_step(step) for step in steps]})
@@ -53,8 +68,21 @@ def _plan(deployment: Deployment, given: argparse.Namespace) -> int:
     return 0
 
 
+def _write(folder: Path, files: Sequence[tuple[str, str]]) -> int:
+    """Under names that schemachange takes for what runs again when it has changed, in this order."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, (name, text) in enumerate(files, 1):
+            plain = name.removesuffix(".sql").replace("/", "_")
+            (folder / f"R__{place:03}_{plain}.sql").write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write into {folder}: {error.strerror}.", "Name another folder.") from None
+    print(f"{len(files)} files are in {folder}.")
+    return 0
+
+
 def _apply(deployment: Deployment, given: argparse.Namespace) -> int:
-    steps = deployment.apply(_revision())
+    steps = (deployment.apply_beside if given.blue_green else deployment.apply)(_revision())
     if given.json:
         show.json({"steps": [_step(step) for step in steps]})
     else:
@@ -86,6 +114,15 @@ def _rollback(deployment: Deployment, given: argparse.Namespace) -> int:
     return 0
 
 
+def _drop(deployment: Deployment, given: argparse.Namespace) -> int:
+    is_gone = deployment.drop()
+    if given.json:
+        show.json({"dropped": is_gone})
+    else:
+        print("What was kept is gone; its record stays." if is_gone else "Nothing is kept.")
+    return 0
+
+
 def _show(steps: Sequence[Step], verb: str, nothing: str) -> None:
     if not steps:
         print(nothing)
@@ -95,7 +132,12 @@ def _show(steps: Sequence[Step], verb: str, nothing: str) -> None:
     )
 
 
-_REASONS = {"new": "it is new", "changed": "it changed", "follows": "one before it runs"}
+_REASONS = {
+    "new": "it is new",
+    "changed": "it changed",
+    "follows": "one before it runs",
+    "replaced": "the settings chose another",
+}
 
 
 def _step(step: Step) -> dict[str, str | None]:
@@ -125,11 +167,23 @@ class _DuckDB:
     def apply(self, git_sha: str | None = None) -> list[Step]:
         return deploy.apply(self._connection, git_sha=git_sha)
 
+    def apply_beside(self, git_sha: str | None = None) -> list[Step]:
+        raise UsageError(
+            "the embedded warehouse has no --blue-green.",
+            "It needs none: each step is one transaction, and the queue holds what comes meanwhile.",
+        )
+
     def verify(self) -> list[Finding]:
         return deploy.verify(self._connection)
 
     def rollback(self) -> list[Undone]:
         return deploy.rollback(self._connection)
+
+    def drop(self) -> bool:
+        return False
+
+    def files(self) -> list[tuple[str, str]]:
+        return [(path.name, path.read_text("utf-8")) for path in sorted(deploy.SCHEMA_FOLDER.glob("[0-9]*.sql"))]
 
 
 @contextmanager
@@ -150,7 +204,7 @@ def _duckdb() -> Iterator[Deployment]:
 def _snowflake() -> Iterator[Deployment]:
     from cdesk.refresh.task import load
     from cdesk.warehouse.snowflake import task
-    from cdesk.warehouse.snowflake.deploy import Deployment as Snowflake
+    from cdesk.warehouse.snowflake.blue_green import BlueGreen
     from cdesk.warehouse.snowflake.sessions import Sessions
     from cdesk.warehouse.snowflake.trouble import translated
 
@@ -164,12 +218,12 @@ def _snowflake() -> Iterator[Deployment]:
     sessions = Sessions(settings)
     try:
         with translated(), sessions.take() as session:
-            yield Snowflake(session, settings, task.steps(load()))
+            yield BlueGreen(session, settings, task.steps(load()))
     finally:
         sessions.close()
 
 
 _TARGETS = {"duckdb": _duckdb, "snowflake": _snowflake}
 _ACTS: dict[str, Callable[[Deployment, argparse.Namespace], int]] = {
-    "plan": _plan, "apply": _apply, "verify": _verify, "rollback": _rollback,
+    "plan": _plan, "apply": _apply, "verify": _verify, "rollback": _rollback, "drop": _drop,
 }  # fmt: skip

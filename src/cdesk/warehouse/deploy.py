@@ -29,7 +29,7 @@ from cdesk.clock import SYSTEM_CLOCK, Clock
 SCHEMA_FOLDER = Path(__file__).parent / "schema"
 _DIALECT = Path(__file__).parent.parent / "sql" / "dialect.py"
 
-Reason = Literal["new", "changed", "follows"]
+Reason = Literal["new", "changed", "follows", "replaced"]
 
 
 class Connection(Protocol):
@@ -48,15 +48,16 @@ class Step:
 
     name              the file's name
     reason            new: never applied · changed: the file or the dialect did · follows: an earlier file runs
+                      replaced: undone, because the settings chose another file for the same
     checksum_before   SHA-256 recorded when it was last applied, hex; None when new
-    checksum_after    SHA-256 it will be recorded with, hex
+    checksum_after    SHA-256 it will be recorded with, hex; None when replaced
     sql               the file's text, Snowflake's SQL
     """
 
     name: str
     reason: Reason
     checksum_before: str | None
-    checksum_after: str
+    checksum_after: str | None
     sql: str = field(repr=False)
 
 
@@ -141,12 +142,25 @@ def rollback(connection: Connection) -> list[Undone]:
 
 _MADE = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TRANSIENT\s+)?"
-    r"(TABLE|VIEW|STAGE|SEQUENCE|STREAM|TASK|ROW\s+ACCESS\s+POLICY|MASKING\s+POLICY)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w$.]+)",
+    r"(TABLE|VIEW|STAGE|SEQUENCE|STREAM|TASK|TAG|ALERT|FUNCTION|ROW\s+ACCESS\s+POLICY|MASKING\s+POLICY"
+    r"|STORAGE\s+LIFECYCLE\s+POLICY)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w$.]+(?:\(\))?)",
     re.IGNORECASE,
 )
-_GRANTED = re.compile(r"GRANT\s+(.*?)\s+TO\s+ROLE\s+(\w+)\s*$", re.IGNORECASE | re.DOTALL)
-_GUARDED = re.compile(r"ALTER\s+TABLE\s+([\w.]+)\s+ADD\s+(ROW\s+ACCESS\s+POLICY\s+\w+)", re.IGNORECASE)
-_MASKED = re.compile(r"ALTER\s+TABLE\s+([\w.]+)\s+(MODIFY\s+COLUMN\s+\w+)\s+SET\s+MASKING\s+POLICY", re.IGNORECASE)
+_TURNED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(forth, re.IGNORECASE | re.DOTALL), back)
+    for forth, back in (
+        (r"GRANT\s+(.*?)\s+TO\s+ROLE\s+(\w+)\s*$", r"REVOKE \1 FROM ROLE \2"),
+        (r"ALTER\s+TABLE\s+([\w.]+)\s+ADD\s+(ROW\s+ACCESS\s+POLICY\s+\w+).*", r"ALTER TABLE \1 DROP \2"),
+        (r"ALTER\s+TABLE\s+([\w.]+)\s+ADD\s+(STORAGE\s+LIFECYCLE\s+POLICY).*", r"ALTER TABLE \1 DROP \2"),
+        (
+            r"ALTER\s+TABLE\s+([\w.]+)\s+(MODIFY\s+COLUMN\s+\w+)\s+SET\s+MASKING\s+POLICY.*",
+            r"ALTER TABLE \1 \2 UNSET MASKING POLICY",
+        ),
+        (r"ALTER\s+TABLE\s+([\w.]+)\s+(MODIFY\s+COLUMN\s+\w+)\s+SET\s+(TAG\s+\w+).*", r"ALTER TABLE \1 \2 UNSET \3"),
+        (r"ALTER\s+TAG\s+([\w.]+)\s+SET\s+(MASKING\s+POLICY\s+\w+).*", r"ALTER TAG \1 UNSET \2"),
+    )
+)
+"""What is undone by another statement than DROP."""
 _DROPPED = re.compile(r"DROP TABLE IF EXISTS ([\w.]+)")
 _LOG = "ACTIVITY_SCHEMA_VERSION"
 """Never dropped: it says what was."""
@@ -159,7 +173,7 @@ class Record:
     step: Step
     at: datetime
     git_sha: str | None
-    rollback_sql: str
+    rollback_sql: str | None
     status: str = "completed"
 
     @property
@@ -185,13 +199,14 @@ def undoing(before: str | None, after: str) -> str:
             kind, name = " ".join(found[1].upper().split()), found[2]
             if (kind, name.upper()) not in known and name.upper().rpartition(".")[2] != _LOG:
                 back.append(f"DROP {kind} {'' if kind == 'MASKING POLICY' else 'IF EXISTS '}{name}")
-        elif found := _GRANTED.match(statement):
-            back.append(f"REVOKE {found[1]} FROM ROLE {found[2]}")
-        elif found := _GUARDED.match(statement):
-            back.append(f"ALTER TABLE {found[1]} DROP {found[2]}")
-        elif found := _MASKED.match(statement):
-            back.append(f"ALTER TABLE {found[1]} {found[2]} UNSET MASKING POLICY")
+        elif turned := turned_back(statement):
+            back.append(turned)
     return ";\n".join([*back, *statements(before or "")])
+
+
+def turned_back(statement: str) -> str | None:
+    """What takes back a grant, a policy or a tag; None for any other statement."""
+    return next((found.expand(back) for forth, back in _TURNED if (found := forth.match(statement))), None)
 
 
 def without(back: str, kept: Sequence[str]) -> str:
@@ -228,6 +243,12 @@ def declared(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         if found is None or found[1].upper() not in ("TABLE", "VIEW"):
             continue
         yield found[2], _column_names(statement) if found[1].upper() == "TABLE" else ()
+
+
+def tables(of: Sequence[str]) -> list[str]:
+    """Names of the tables that these statements make."""
+    made = (_MADE.match(statement) for statement in of)
+    return [found[2] for found in made if found and found[1].upper() == "TABLE"]
 
 
 def _column_names(statement: str) -> tuple[str, ...]:

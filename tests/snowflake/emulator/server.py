@@ -7,9 +7,11 @@ Run by a Python of its own (`make test` makes it), because fakesnow pins what cd
 A statement is executed for real, or recorded, or refused. Nothing passes without
 effect and without a record: what fakesnow would drop silently is refused here, so that a test over it fails loudly.
 
-    executed    streams, tasks (POST /_emu/tick is the scheduler), row access and masking policies, roles in policies, query
-                tags and history, time limits, REMOVE, SWAP
-    recorded    after sqlfluff has read them: warehouses, monitors, roles, grants, tags, alerts, comments (GET /_emu/recorded)
+    executed    streams, tasks (POST /_emu/tick is the scheduler), row access, masking and lifecycle policies (POST
+                /_emu/expire), tags with a policy, memoizable functions without arguments in policies, alerts (EXECUTE
+                ALERT), roles in policies, query tags and history, time limits, REMOVE, SWAP of tables and
+                schemas
+    recorded    after sqlfluff has read them: warehouses, monitors, roles, grants, event tables, comments (GET /_emu/recorded)
     refused     what is in REFUSED, with the reason
 
 Not modelled: policies of a table that is read through a view, privileges, cost, concurrency of writers, Time Travel, procedures.
@@ -83,6 +85,13 @@ class Account:
     masks: dict[Name, Policy] = field(default_factory=dict)
     rows_of: dict[Name, tuple[Name, list[str]]] = field(default_factory=dict)
     masked: dict[Name, dict[str, Name]] = field(default_factory=dict)
+    tags: dict[Name, Name | None] = field(default_factory=dict)
+    tagged: dict[Name, dict[str, Name]] = field(default_factory=dict)
+    functions: dict[Name, str] = field(default_factory=dict)
+    lifecycles: dict[Name, Policy] = field(default_factory=dict)
+    expiring: dict[Name, tuple[Name, list[str]]] = field(default_factory=dict)
+    alerts: dict[Name, tuple[str, str]] = field(default_factory=dict)
+    schemas: dict[tuple[str, str], str] = field(default_factory=dict)
     recorded: list[str] = field(default_factory=list)
     history: list[list[Any]] = field(default_factory=list)
     runs: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -102,7 +111,10 @@ REFUSED: tuple[tuple[str, str], ...] = (
         "attach policies by ALTER TABLE",
     ),
     (r"\bflatten\s*\(.*\b(outer|recursive)\s*=>\s*true", "OUTER and RECURSIVE are ignored here"),
-    (r"\bcreate\s+(or\s+replace\s+)?function\b", "a function would return its own text here"),
+    (
+        r"\bcreate\s+(or\s+replace\s+)?function\b(?!\s+\w+\(\)\s+returns\s+array\s+memoizable\b)",
+        "a function would return its own text here",
+    ),
     (r"\bon\s+conflict\b", "Snowflake has no ON CONFLICT"),
     (r"\bfilter\s*\(\s*where\b", "Snowflake has no FILTER"),
     (
@@ -384,6 +396,168 @@ def set_mask(cursor: Any, found: re.Match[str], sql: str) -> Any:
     return done(cursor)
 
 
+@on(
+    r"^\s*create\s+(?:or\s+replace\s+)?function\s+([\w$.]+)\(\)\s+returns\s+array\s+memoizable\s+as\s+\$\$(.*)\$\$\s*;?\s*$"
+)
+def create_function(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    """SELECT ARRAY_AGG(DISTINCT x) FROM …, for policies that ask whether it contains something (`bound`)."""
+    check_grammar(sql)
+    body: Any = sqlglot.parse_one(found[2], read="snowflake")
+    if not (len(body.selects) == 1 and isinstance(body.selects[0], exp.ArrayAgg)):
+        raise refuse("this emulator has functions that gather one column only")
+    ACCOUNT.functions[full(cursor._conn, found[1])] = found[2]
+    return done(cursor)
+
+
+@on(r"^\s*drop\s+function\s+(?:if\s+exists\s+)?([\w$.]+)\(\)")
+def drop_function(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    ACCOUNT.functions.pop(full(cursor._conn, found[1]), None)
+    return done(cursor)
+
+
+@on(r"^\s*create\s+(?:or\s+replace\s+)?tag\s+(?:if\s+not\s+exists\s+)?" + NAME)
+def create_tag(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    ACCOUNT.recorded.append(sql)
+    ACCOUNT.tags.setdefault(full(cursor._conn, found[1]), None)
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+tag\s+" + NAME + r"\s+(set|unset)\s+masking\s+policy\s+" + NAME)
+def alter_tag(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    tag, policy = full(cursor._conn, found[1]), full(cursor._conn, found[3])
+    if tag not in ACCOUNT.tags or policy not in ACCOUNT.masks:
+        raise refuse(f"Tag or policy of '{sql}' does not exist or not authorized.", 2003, "02000")
+    if found[2].lower() == "set" and ACCOUNT.tags[tag] is not None:
+        raise refuse(f"Tag '{found[1]}' has a masking policy for that type already.", 3551, "55000")
+    ACCOUNT.tags[tag] = policy if found[2].lower() == "set" else None
+    return done(cursor)
+
+
+@on(r"^\s*drop\s+tag\s+(?:if\s+exists\s+)?" + NAME)
+def drop_tag(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    tag = full(cursor._conn, found[1])
+    if ACCOUNT.tags.get(tag) is not None:
+        raise refuse(f"Tag {found[1]} cannot be dropped because a policy is attached to it.", 3518, "42601")
+    ACCOUNT.tags.pop(tag, None)
+    for columns in ACCOUNT.tagged.values():
+        for column in [one for one, by in columns.items() if by == tag]:
+            del columns[column]
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+table\s+" + NAME + r"\s+(?:modify|alter)\s+column\s+(\w+)\s+(set|unset)\s+tag\s+" + NAME)
+def tag_column(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    table, tag = full(cursor._conn, found[1]), full(cursor._conn, found[4])
+    if tag not in ACCOUNT.tags:
+        raise refuse(f"Tag '{found[4]}' does not exist or not authorized.", 2003, "02000")
+    columns = ACCOUNT.tagged.setdefault(table, {})
+    if found[3].lower() == "set":
+        columns[found[2].upper()] = tag
+    else:
+        columns.pop(found[2].upper(), None)
+    return done(cursor)
+
+
+def masks_of(table: Name) -> dict[str, Name]:
+    """A policy of the column's own goes before its tag's."""
+    by_tag = {column: ACCOUNT.tags.get(tag) for column, tag in ACCOUNT.tagged.get(table, {}).items()}
+    return {column: policy for column, policy in by_tag.items() if policy} | ACCOUNT.masked.get(table, {})
+
+
+@on(
+    r"^\s*create\s+(?:or\s+replace\s+)?storage\s+lifecycle\s+policy\s+(?:if\s+not\s+exists\s+)?" + NAME
+    + r"\s+as\s*\((.*?)\)\s*returns\s+boolean\s*->\s*(.*?)\s*;?\s*$"
+)  # fmt: skip
+def create_lifecycle(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    policy = Policy([argument.split()[0].upper() for argument in found[2].split(",")], found[3])
+    ACCOUNT.lifecycles.setdefault(full(cursor._conn, found[1]), policy)
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+storage\s+lifecycle\s+policy\s+" + NAME + r"\s+set\s+body\s*->\s*(.*?)\s*;?\s*$")
+def set_lifecycle(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    name = full(cursor._conn, found[1])
+    if name not in ACCOUNT.lifecycles:
+        raise refuse(f"Policy '{found[1]}' does not exist or not authorized.", 2003, "02000")
+    ACCOUNT.lifecycles[name].body = found[2]
+    return done(cursor)
+
+
+@on(r"^\s*drop\s+storage\s+lifecycle\s+policy\s+(?:if\s+exists\s+)?" + NAME)
+def drop_lifecycle(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    name = full(cursor._conn, found[1])
+    if any(policy == name for policy, _ in ACCOUNT.expiring.values()):
+        raise refuse(f"Policy {found[1]} cannot be dropped because it is attached.", 3518, "42601")
+    ACCOUNT.lifecycles.pop(name, None)
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+table\s+" + NAME + r"\s+add\s+storage\s+lifecycle\s+policy\s+" + NAME + r"\s+on\s*\((.*?)\)")
+def add_lifecycle(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    table, policy = full(cursor._conn, found[1]), full(cursor._conn, found[2])
+    if policy not in ACCOUNT.lifecycles:
+        raise refuse(f"Policy '{found[2]}' does not exist or not authorized.", 2003, "02000")
+    if table in ACCOUNT.expiring:
+        raise refuse(f"Table '{found[1]}' has a storage lifecycle policy already.", 3531, "55000")
+    ACCOUNT.expiring[table] = (policy, [column.strip().upper() for column in found[3].split(",")])
+    return done(cursor)
+
+
+@on(r"^\s*alter\s+table\s+" + NAME + r"\s+drop\s+storage\s+lifecycle\s+policy")
+def detach_lifecycle(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    ACCOUNT.expiring.pop(full(cursor._conn, found[1]), None)
+    return done(cursor)
+
+
+def expire(cursor: Any, table: Name) -> None:
+    """What Snowflake does once a day."""
+    policy, columns = ACCOUNT.expiring[table]
+    rule = sqlglot.parse_one(bound(ACCOUNT.lifecycles[policy], columns), read="snowflake")
+    for column in rule.find_all(exp.Column):
+        if column.table == "_guarded":
+            column.set("table", exp.to_identifier(table[2]))
+    cursor.execute(f"delete from {dotted(table)} where {rule.sql('snowflake')}")
+
+
+@on(
+    r"^\s*create\s+(?:or\s+replace\s+)?alert\s+(?:if\s+not\s+exists\s+)?" + NAME
+    + r"\s.*?\bif\s*\(\s*exists\s*\((.*)\)\s*\)\s*then\s+(.*?)\s*;?\s*$"
+)  # fmt: skip
+def create_alert(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    ACCOUNT.recorded.append(sql)
+    ACCOUNT.alerts[full(cursor._conn, found[1])] = (found[2], found[3])
+    return done(cursor)
+
+
+@on(r"^\s*(alter|drop|execute)\s+alert\s+(?:if\s+exists\s+)?" + NAME + r"(?:\s+(?:resume|suspend))?\s*;?\s*$")
+def alert(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    """EXECUTE ALERT does at once what its schedule would do."""
+    name = full(cursor._conn, found[2])
+    known = ACCOUNT.alerts.get(name)
+    if known is None and not re.search(r"\bif\s+exists\b", sql, re.IGNORECASE):
+        raise refuse(f"Alert '{found[2]}' does not exist or not authorized.", 2003, "02000")
+    if found[1].lower() == "drop":
+        ACCOUNT.alerts.pop(name, None)
+    if found[1].lower() == "execute" and known and cursor.execute(known[0]).fetchall():
+        cursor.execute(known[1])
+    return done(cursor)
+
+
+@on(r"^\s*(create\s+event\s+table|alter\s+database\s+[\w$]+\s+set)\b")
+def only_recorded(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    check_grammar(sql)
+    ACCOUNT.recorded.append(sql)
+    return done(cursor)
+
+
 # -- tables --------------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +571,36 @@ def swap(cursor: Any, found: re.Match[str], sql: str) -> Any:
         duck.execute(f'alter table {dotted(before)} rename to "{after}"')
     duck.execute("commit")
     return done(cursor)
+
+
+@on(r"^\s*alter\s+schema\s+([\w$]+)\.([\w$]+)\s+swap\s+with\s+\1\.([\w$]+)\s*;?\s*$")
+def swap_schemas(cursor: Any, found: re.Match[str], sql: str) -> Any:
+    """By name: what is in a schema stays where DuckDB has it, and the two names change places (`by_place`)."""
+    check_grammar(sql)
+    database, one, other = found[1].upper(), found[2].upper(), found[3].upper()  # places, not names
+    there = {row[0].upper() for row in cursor._duck_conn.execute(
+        "select schema_name from information_schema.schemata where upper(catalog_name) = ?", [database]
+    ).fetchall()}  # fmt: skip
+    if not {one, other} <= there:
+        raise refuse(f"Schema '{one}' or '{other}' does not exist or not authorized.", 2043, "02000")
+    names = {place: name for name, place in ((one, place_of(database, one)), (other, place_of(database, other)))}
+    ACCOUNT.schemas[database, names[one]], ACCOUNT.schemas[database, names[other]] = other, one
+    for connection in {id(each): each for each in (*fake_server.sessions.values(), cursor._conn)}.values():
+        if connection.database == database and connection._schema in (one, other):
+            connection._schema = other if connection._schema == one else one
+            connection._duck_conn.execute(f"set schema = '{database}.{connection._schema}'")
+    return done(cursor)
+
+
+def place_of(database: str, schema: str) -> str:
+    """Where DuckDB has the schema of this name: it has no other names for schemas."""
+    return ACCOUNT.schemas.get((database.upper(), schema.upper()), schema.upper())
+
+
+def by_place(sql: str) -> str:
+    for (database, name), place in ACCOUNT.schemas.items():
+        sql = re.sub(rf"\b{database}\.{name}\b", f"{database}.\0{place}", sql, flags=re.IGNORECASE)
+    return sql.replace("\0", "")
 
 
 @on(r"^\s*create\s+schema\b.*\bwith\s+managed\s+access\b")
@@ -442,10 +646,10 @@ def drop_policy(cursor: Any, found: re.Match[str], sql: str) -> Any:
 
 @on(r"^\s*select\s+policy_name\s+from\s+table\s*\(.*policy_references\s*\(\s*ref_entity_name\s*=>\s*'([^']+)'")
 def policy_references(cursor: Any, found: re.Match[str], sql: str) -> Any:
-    policy = ACCOUNT.rows_of.get(full(cursor._conn, found[1]))
-    if policy is None:
-        return _original(cursor, "select 'x' as policy_name where false")
-    return _original(cursor, f"select '{policy[0][2]}' as policy_name")
+    name = full(cursor._conn, found[1])
+    policies = [ACCOUNT.rows_of.get(name, (None,))[0], ACCOUNT.expiring.get(name, (None,))[0], ACCOUNT.tags.get(name)]
+    rows = ", ".join(f"('{policy[2]}')" for policy in policies if policy)
+    return _original(cursor, f"select column1 as policy_name from values {rows or '(null)'} where column1 is not null")
 
 
 @on(r"^\s*drop\s+(stage|sequence)\s+(?:if\s+exists\s+)?" + NAME)
@@ -500,7 +704,7 @@ def rewritten(cursor: Any, tree: Any) -> tuple[Any, list[Stream]]:
             query = sqlglot.parse_one(
                 f"select * from {shown(cursor, name, stream)} as {table.alias or table.name}", read="duckdb"
             )
-        elif name in ACCOUNT.rows_of or name in ACCOUNT.masked:
+        elif name in ACCOUNT.rows_of or masks_of(name):
             query = sqlglot.parse_one(f"select * from ({guarded(name)}) as {table.alias or table.name}", read="duckdb")
         else:
             continue
@@ -525,10 +729,8 @@ def guarded(name: Name) -> str:
     if name in ACCOUNT.rows_of:
         policy, columns = ACCOUNT.rows_of[name]
         where = " where " + bound(ACCOUNT.row_policies[policy], columns)
-    if name in ACCOUNT.masked:
-        masks = (
-            f"{bound(ACCOUNT.masks[policy], [column])} as {column}" for column, policy in ACCOUNT.masked[name].items()
-        )
+    if masked := masks_of(name):
+        masks = (f"{bound(ACCOUNT.masks[policy], [column])} as {column}" for column, policy in masked.items())
         replaced = f" replace ({', '.join(masks)})"
     return f"select *{replaced} from {dotted(name)} as _guarded{where}"
 
@@ -539,7 +741,20 @@ def bound(policy: Policy, columns: list[str]) -> str:
     for column in list(tree.find_all(exp.Column)):
         if not column.table and column.name.upper() in given:
             column.replace(exp.column(given[column.name.upper()], table="_guarded"))
-    return tree.sql("snowflake")
+    return str(tree.transform(membership).sql("snowflake"))
+
+
+def membership(node: Any) -> Any:
+    """ARRAY_CONTAINS(x::VARIANT, F()) as x IN (what F gathers)."""
+    if not (isinstance(node, exp.ArrayContains) and isinstance(node.this, exp.Anonymous)):
+        return node
+    body = next((text for name, text in ACCOUNT.functions.items() if name[2] == node.this.name.upper()), None)
+    if body is None:
+        raise refuse(f"Unknown function {node.this.name}.", 2140, "42601")
+    query: Any = sqlglot.parse_one(body, read="snowflake")
+    gathered = query.selects[0].this
+    query.set("expressions", gathered.expressions if isinstance(gathered, exp.Distinct) else [gathered])
+    return exp.In(this=node.expression.unnest().this.copy(), query=exp.Subquery(this=query))
 
 
 def context(cursor: Any, node: Any, role: str) -> Any:
@@ -549,6 +764,9 @@ def context(cursor: Any, node: Any, role: str) -> Any:
         return exp.JSONExtract(this=node.this, expression=exp.JSONPath(expressions=steps))
     if isinstance(node, exp.CountIf):  # of no rows it is 0, not NULL
         return exp.Count(this=exp.Case(ifs=[exp.If(this=node.this.copy(), true=exp.Literal.number(1))]))
+    if isinstance(node, exp.HashAgg):  # of rows in any order; as text, because it is wider than a number
+        each = exp.func("HASH", node.this.copy(), *(one.copy() for one in node.expressions))
+        return exp.cast(exp.Sum(this=each), "varchar")
     if type(node).__name__ == "CurrentRole":
         return exp.Literal.string(role)
     if not isinstance(node, exp.Anonymous):
@@ -605,6 +823,7 @@ def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: A
     try:
         if depth == 0:
             fail_as_told(re.sub(r"--[^\n]*", "", command))
+            command = by_place(command)
         return _execute(self, command, params, *args, **kwargs)
     except errors.Error as error:
         failure = str(error)[:200]
@@ -710,11 +929,11 @@ def _execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: 
 def wants_rewriting(sql: str) -> bool:
     """Whether it says anything that fakesnow has no idea of."""
     text = sql.upper()
-    named = (name[2] for known in (ACCOUNT.streams, ACCOUNT.rows_of, ACCOUNT.masked) for name in known)
+    named = (name[2] for known in (ACCOUNT.streams, ACCOUNT.rows_of, ACCOUNT.masked, ACCOUNT.tagged) for name in known)
     return any(word in text for word in (*CONTEXT, *named))
 
 
-CONTEXT = ("CURRENT_ROLE", "IS_ROLE_IN_SESSION", "SYSTEM$", "COUNT_IF", "GET(", "TRY_TO_TIMESTAMP")
+CONTEXT = ("CURRENT_ROLE", "IS_ROLE_IN_SESSION", "HASH_AGG", "SYSTEM$", "COUNT_IF", "GET(", "TRY_TO_TIMESTAMP")
 
 
 def merge(cursor: Any, sql: str, params: Any) -> Any:
@@ -754,7 +973,7 @@ def end(cursor: Any, command: str, params: Any, *args: Any, **kwargs: Any) -> An
     is_commit = command.strip().lower().startswith("commit")
     cursor._conn._is_in_transaction = False
     cursor._conn.__dict__.pop("_seen", None)
-    for stream in ACCOUNT.streams.values():
+    for stream in [one for one in ACCOUNT.streams.values() if one.table[0] == cursor._conn.database]:
         if is_commit:
             consume(cursor, stream)
         else:
@@ -820,6 +1039,16 @@ async def body_of(request: Request) -> dict[str, Any]:
     if request.headers.get("Content-Encoding") == "gzip":
         body = gzip.decompress(body)
     return dict(json.loads(body))
+
+
+_connect = fake_server.shared_fs.connect
+
+
+def connect(database: Any = None, schema: Any = None, **more: Any) -> Any:
+    return _connect(database, schema and place_of(database or "", schema), **more)
+
+
+fake_server.shared_fs.connect = connect
 
 
 async def login(request: Request) -> JSONResponse:
@@ -896,12 +1125,22 @@ async def tick(request: Request) -> JSONResponse:
     said = await request.json()
     connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
     connection._role = "CDESK_OWNER"
-    before = len(ACCOUNT.runs)
+    before, there = len(ACCOUNT.runs), (connection.database, connection._schema)
     for name, task in list(ACCOUNT.tasks.items()):
         is_due = not re.search(r"\bschedule\s*=", task.text.partition("$$")[0], re.IGNORECASE)
-        if task.state == "started" and is_due and name[:2] == (said["database"].upper(), said["schema"].upper()):
+        if task.state == "started" and is_due and name[:2] == there:
             run(connection.cursor(), name)
     return JSONResponse(ACCOUNT.runs[before:])
+
+
+async def expired(request: Request) -> JSONResponse:
+    """Lifecycle policies of all tables of a schema have run."""
+    said = await request.json()
+    connection: Any = fake_server.shared_fs.connect(said["database"], said["schema"])
+    connection._role = "CDESK_OWNER"
+    for table in [name for name in ACCOUNT.expiring if name[:2] == (connection.database, connection._schema)]:
+        expire(connection.cursor(), table)
+    return JSONResponse({})
 
 
 async def fault(request: Request) -> JSONResponse:
@@ -938,6 +1177,7 @@ app = Starlette(routes=[
     Route("/queries/v1/query-request", query, methods=["POST"]),
     Route("/telemetry/send", telemetry, methods=["POST"]),
     Route("/_emu/tick", tick, methods=["POST"]),
+    Route("/_emu/expire", expired, methods=["POST"]),
     Route("/_emu/fault", fault, methods=["POST"]),
     Route("/_emu/run", run_now, methods=["POST"]),
     Route("/_emu/user", user, methods=["POST"]),

@@ -34,7 +34,10 @@ CREATE TABLE IF NOT EXISTS CLAUDE_STREAM_V2 (
     _completion_tokens BIGINT,
     _cache_creation_5m_tokens BIGINT,
     _cache_creation_1h_tokens BIGINT,
-    _cache_read_tokens BIGINT
+    _cache_read_tokens BIGINT,
+    -- see 02_changes.sql
+    _seq BIGINT DEFAULT 0,
+    _first_seq BIGINT DEFAULT 0
 )
 CLUSTER BY (TO_DATE(ts), activity);
 

@@ -5,8 +5,13 @@
 -- Every commit that writes the stream has a number, in the order of commits. _seq: the one that wrote the row last,
 -- _first_seq: the one that first did. Rows that were there before such numbers have 0. Derived columns
 -- (activity_occurrence, activity_repeated_at) are written without a new number: they are no news to anybody.
-ALTER TABLE CLAUDE_STREAM_V2 ADD COLUMN IF NOT EXISTS _seq BIGINT DEFAULT 0;
-ALTER TABLE CLAUDE_STREAM_V2 ADD COLUMN IF NOT EXISTS _first_seq BIGINT DEFAULT 0;
+-- 01_tables.sql makes the columns with their default; an older table gets them here, without one, because Snowflake takes no
+-- IF NOT EXISTS beside a DEFAULT.
+ALTER TABLE CLAUDE_STREAM_V2 ADD COLUMN IF NOT EXISTS _seq BIGINT;
+ALTER TABLE CLAUDE_STREAM_V2 ADD COLUMN IF NOT EXISTS _first_seq BIGINT;
+UPDATE CLAUDE_STREAM_V2
+SET _seq = 0, _first_seq = 0
+WHERE _seq IS NULL;
 
 -- Rows as they stood before a commit replaced or deleted them: one row for each such replacement, until every consumer
 -- has passed it. _replaced_seq: number of that commit.
