@@ -31,10 +31,12 @@ from cdesk.capture.replay import Replay
 from cdesk.capture.transcript import claude_dirs
 from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.config import Home, Settings
+from cdesk.config import Home, Settings, SnowflakeSettings
 from cdesk.context.cache import ContextReader
 from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
+from cdesk.cost.book import Book
+from cdesk.cost.meter import Meter
 from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.completeness import Completeness
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from cdesk.insight.follow import ContextFollower
     from cdesk.query.adhoc import Adhoc
     from cdesk.query.ask import Asker, Ran, Sampled
+    from cdesk.query.cost import BudgetStanding, Costs, TeamCosts
     from cdesk.query.estimate import Estimator
     from cdesk.query.explain import Explanation
     from cdesk.query.questions import Questions
@@ -220,8 +223,10 @@ class App(Producer):
 
         home.make()
         self._owner = own(home, clock)
+        self.book = Book(home.cost, clock=clock)
+        self.meter = Meter(self.book)
         try:
-            self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock)
+            self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock, measured=self.meter.work)
         except BaseException:
             self._owner.close()
             raise
@@ -233,7 +238,9 @@ class App(Producer):
             words_kept=settings.consent.text == "keep", clock=clock,
         )  # fmt: skip
         self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
-        self.uploader = Uploader(self.reader, self.warehouse, self.dead, self.inspector)
+        self.uploader = Uploader(
+            self.reader, self.warehouse, self.dead, self.inspector, measured=lambda: self.meter.work("ingest")
+        )
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
@@ -292,7 +299,10 @@ class App(Producer):
         from cdesk.refresh.runner import Runner
         from cdesk.refresh.task import load
 
-        return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
+        return Runner(
+            self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task,
+            measured=lambda name: self.meter.work("tasks", f"task:{name}"),
+        )  # fmt: skip
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -430,7 +440,38 @@ class App(Producer):
         from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
         warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
-        return Uploader(self._team_reader(), warehouse, self.dead)
+        return Uploader(
+            self._team_reader(), warehouse, self.dead, measured=lambda: self.meter.apart("ingest", "snowflake")
+        )
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What cdesk itself costs."""
+        from cdesk.query.cost import Costs
+
+        return Costs(self.book, self.meter, self.team_costs, clock=self.clock)
+
+    @cached_property
+    def team_costs(self) -> TeamCosts | None:
+        """What the team's warehouse costs; None where no Snowflake is set."""
+        if not self._snowflake().is_given:
+            return None
+        from cdesk.query.cost import TeamCosts
+        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
+
+        warehouse = SnowflakeWarehouse(self._snowflake(), clock=self.clock)
+        return TeamCosts(lambda: warehouse, self.book, self._budgeted, clock=self.clock, tell=self._tell_budget)
+
+    def _snowflake(self) -> SnowflakeSettings:
+        return config.snowflake(self.settings, self.environment)
+
+    def _budgeted(self) -> SnowflakeSettings:
+        """As the file says now: somebody may have raised the budget. One that cannot be read changes nothing."""
+        try:
+            now = config.load(self.home).snowflake if self.home.settings.exists() else self.settings.snowflake
+        except CdeskError:
+            return self.settings.snowflake
+        return now
 
     def _team_reader(self) -> Reader:
         """Segments are retired by the other consumer, who looks at them all the time."""
@@ -444,7 +485,8 @@ class App(Producer):
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
         self.uploader.drain()  # what is left from before may be all there is room for
         before = self.uploader.merged
-        progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
+        with self.meter.work("ingest", "back-fill"):
+            progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.spool.drain()
         self.uploader.drain()
         merged = self.uploader.merged - before
@@ -463,7 +505,8 @@ class App(Producer):
         """A queue without room is waited for: what it did not take is read again from its bookmark."""
         while not self._is_closing.is_set():
             try:
-                self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+                with self.meter.work("ingest", "back-fill"):
+                    self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
                 return
             except QueueError as error:
                 observe.event("warning", "backfill_waits", error=str(error))
@@ -542,6 +585,8 @@ class App(Producer):
         if "artifacts" in self.__dict__:
             self.artifacts.close()
         self.warehouse.close()
+        self.meter.settle()
+        self.book.save()
         self._owner.close()
 
     def settle(self) -> None:
@@ -549,8 +594,9 @@ class App(Producer):
         self.uploader.drain()
         self.tasks.run_pending()
         if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
-            while self.warehouse.compact():
-                pass
+            with self.meter.work("ingest", "compaction"):
+                while self.warehouse.compact():
+                    pass
 
     def sweep_artifacts(self) -> None:
         """Content of artifacts that are gone, and what a crash left, goes too."""
@@ -632,6 +678,9 @@ class App(Producer):
         """Whatever goes wrong is told and tried again with the next batch; the queue keeps everything meanwhile."""
         waiting = self.settings.snowflake.batch_seconds
         while not self._is_closing.is_set():
+            if self._is_over_budget():
+                self._is_closing.wait(waiting)
+                continue
             before = self.team.merged
             try:
                 while not self._is_closing.is_set() and self.team.step(CATCH_UP_LINES_MAX):
@@ -641,7 +690,38 @@ class App(Producer):
             moved = self.team.merged - before
             if moved.inserted or moved.updated:
                 observe.event("info", "team_loaded", inserted=moved.inserted, updated=moved.updated)
+                if self.team_costs is not None:
+                    self.team_costs.look()
             self._is_closing.wait(waiting)
+
+    def _is_over_budget(self) -> bool:
+        """Then nothing is loaded into Snowflake; the queue holds it."""
+        return self.team_costs is not None and self.team_costs.holds()
+
+    def _tell_budget(self, standing: BudgetStanding) -> None:
+        """In the log, and as an activity, so that it is seen where all others are."""
+        is_hard = standing.level == "hard"
+        spent = (
+            f"Snowflake has cost {standing.usd:,.2f} of {standing.budget_usd:,.2f} US dollars on {standing.day} (UTC)"
+        )
+        done = "loading pauses until the day is over or [snowflake] budget_usd_per_day is raised; the queue holds everything"
+        observe.event("error" if is_hard else "warning", "team_budget", reached=standing.level, usd=round(standing.usd, 2),
+                      budget_usd=standing.budget_usd, estimated_usd=round(standing.estimated_usd, 2))  # fmt: skip
+        who, at = self.person, self.clock.now()
+        told = Activity(
+            activity_id=activity_id("system", "budget_reached", standing.day, standing.level), ts=at,
+            activity="budget_reached", customer=who.customer, org_id=who.org_id,
+            anonymous_customer_id=who.anonymous_customer_id, source="cdesk", feature_json={
+                "event_type": "budget_reached", "severity": "error" if is_hard else "warning", "message": spent,
+                "metrics": {"usd": round(standing.usd, 2), "budget_usd": standing.budget_usd},
+                "action_taken": done if is_hard else "nothing yet: it is told",
+            },
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "budget_untold", error=str(error))
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
@@ -732,7 +812,8 @@ class App(Producer):
         if self._moved_since_compact >= COMPACT_ROWS_MIN and now - self._moved_at > COMPACT_AFTER_IDLE_S:
             has_more = False
             try:
-                has_more = self.warehouse.compact()
+                with self.meter.work("ingest", "compaction"):
+                    has_more = self.warehouse.compact()
             except WarehouseError as error:  # nothing is lost; the uploader goes on, and a later quiet moment comes
                 observe.event("error", "compaction_failed", error=str(error))
             if not has_more:

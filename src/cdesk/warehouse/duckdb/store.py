@@ -8,11 +8,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import duckdb
 
@@ -47,15 +47,30 @@ _NEWEST = f"SELECT max(ts) FROM {STREAM} WHERE {IS_DATA}"
 _NEWEST_OF_A_DAY = f"{_NEWEST} AND ts >= (SELECT max(ts) FROM {STREAM}) - INTERVAL 1 DAY"
 
 
+class Measured(Protocol):
+    """Goes around a question, to tell what it took: `interactive` where somebody waits for it, `batch` for a ticket."""
+
+    def __call__(self, workload: Literal["interactive", "batch"], tag: str = "") -> AbstractContextManager[object]: ...
+
+
 class DuckDBWarehouse:
     """Raises WarehouseBusy on opening when another process owns the file.
 
     A sync that fails makes DuckDB refuse everything from then on; it is opened anew, and what asked may be tried again.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock = SYSTEM_CLOCK, memory_limit: str = MEMORY_LIMIT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        memory_limit: str = MEMORY_LIMIT,
+        measured: Measured = lambda workload, tag="": nullcontext(),
+    ) -> None:
+        """measured: goes around each question"""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
+        self._measured = measured
         self._path = folder / FILE_NAME
         self._memory_limit = memory_limit
         self._writing = threading.Lock()
@@ -143,7 +158,7 @@ class DuckDBWarehouse:
     def query(
         self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, rows_max: int | None = None
     ) -> Answer:
-        with self._healing(), translated(), self._connection.cursor() as cursor:
+        with self._measured("interactive"), self._healing(), translated(), self._connection.cursor() as cursor:
             given = parameters if isinstance(parameters, dict) else list(parameters)
             return _fetch(cursor.execute(sql, given), "", rows_max)
 
@@ -160,7 +175,8 @@ class DuckDBWarehouse:
         statement = _one_select(sql)
         started = self._clock.now()
         is_watched, execution = execution is not None, execution or Execution()
-        with self._healing(), translated(), self._connection.cursor() as cursor:
+        measured = self._measured("batch" if is_watched else "interactive", query_id)
+        with measured, self._healing(), translated(), self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds_max, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()
