@@ -350,6 +350,7 @@ class App(Producer):
             self.warehouse.changes, builder,
             ContextCache(self.home.context, clock=self.clock, under=self.settings.consent.digest),
             tell=lambda: today.keep(self.home.today, builder.today(names.shown(who.customer)), budget), clock=self.clock,
+            measured=lambda: self.meter.work("tasks", "contexts"),
         )  # fmt: skip
 
     @cached_property

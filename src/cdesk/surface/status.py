@@ -10,6 +10,7 @@ import msgspec
 
 from cdesk.app import App, Producer
 from cdesk.capture.backfill import Progress
+from cdesk.query.cost import BudgetStanding
 from cdesk.queue.depth import Depth
 
 
@@ -100,8 +101,15 @@ class ContextsStatus(msgspec.Struct, frozen=True):
     oldest_age_s: float | None
 
 
+class CostStatus(msgspec.Struct, frozen=True):
+    """What cdesk itself took today (UTC). cpu_s: seconds of processor of this machine, by workload"""
+
+    cpu_s: dict[str, float]
+
+
 class Status(msgspec.Struct, frozen=True):
-    """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
+    """lag_s: age of the oldest activity that is durable but not yet in the warehouse
+    budget: how today stands to what it may cost in Snowflake; null where that is not known, or no Snowflake is set"""
 
     running: bool
     pid: int | None
@@ -115,6 +123,8 @@ class Status(msgspec.Struct, frozen=True):
     completeness: tuple[SourceStatus, ...] = ()
     drift: DriftStatus | None = None
     contexts: ContextsStatus | None = None
+    cost: CostStatus | None = None
+    budget: BudgetStanding | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -134,6 +144,8 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         completeness=_completeness(app.completeness.rows() if port is not None else app.completeness.rows(None)),
         drift=DriftStatus(*app.drift.unsettled()),
         contexts=_contexts(app),
+        cost=CostStatus(app.costs.today()),
+        budget=app.costs.standing(),
     )
 
 
