@@ -27,6 +27,8 @@ By: TypeAlias = Literal["workload", "tag"]
 BYS: tuple[By, ...] = get_args(By)
 DAYS = 7
 LOOK_SECONDS = 900.0
+AGAIN_SECONDS = 60.0
+"""After Snowflake could not be asked; finding that out may take half a minute."""
 
 _HERE = Path(__file__).parent
 
@@ -111,6 +113,7 @@ class TeamCosts:
         self._looking = threading.Lock()
         self._looked_at: float | None = None
         self._trouble: str | None = None
+        self._not_before = 0.0
         self._kept: dict[tuple[By, int], tuple[float, tuple[CreditRow, ...], datetime]] = {}
 
     def standing(self) -> BudgetStanding | None:
@@ -144,14 +147,14 @@ class TeamCosts:
         settings, now = self._settings(), self._clock.monotonic()
         with self._looking:
             known = self._kept.get((by, days))
-            if known is None or now - known[0] >= LOOK_SECONDS:
+            if now >= self._not_before and (known is None or now - known[0] >= LOOK_SECONDS):
                 try:
                     rows = self._read(by, days)
                     known = self._kept[by, days] = (now, rows, self._clock.now())
                     if by == "workload":
                         self._take(rows)
                 except CdeskError as error:
-                    self._trouble = str(error)
+                    self._trouble, self._not_before = str(error), now + AGAIN_SECONDS
             return TeamCost(
                 () if known is None else known[1], settings.usd_per_credit, self.standing(),
                 None if known is None else known[2], self._trouble,
