@@ -167,6 +167,7 @@ function Team({ team, cost, budget }: { team: TeamCost | null; cost: Cost; budge
       )}
       <p className="hint">
         Snowflake's own meters, at {dollars(team.usd_per_credit)} a credit
+        {cost.by === "tag" && "; what statements took while they ran, up to eight hours late, so less than the warehouses cost"}
         {estimated > 0 && `; ${estimated.toFixed(2)} credits are estimated, as the meters do not tell them yet`}
         {team.as_of && <>; asked <Time at={team.as_of}>{ago(team.as_of, now)}</Time></>}.
       </p>
@@ -247,7 +248,7 @@ function Table({ caption, head, rows }: { caption: string; head: string[]; rows:
           {rows.map(({ key, cells }) => (
             <tr key={key}>
               {cells.map((cell, i) => (
-                <td key={i} className={i < texts ? undefined : "num"}>{cell}</td>
+                <td key={i} className={i >= texts ? "num" : i === texts - 1 ? "what" : "nowrap"}>{cell}</td>
               ))}
             </tr>
           ))}
