@@ -166,7 +166,7 @@ export interface Cost {
 }
 
 export interface Need {
-  what: "refused" | "pressure" | "behind" | "task_failed" | "drift" | "dead_letters" | "task_suspended";
+  what: "refused" | "pressure" | "behind" | "task_failed" | "drift" | "dead_letters" | "task_suspended" | "budget";
   count: number;
   is_urgent: boolean;
 }
