@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from cdesk.query.ticket import Ticket, Tickets
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
+    from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
     from cdesk.warehouse.warehouse import Answer, Execution
 
 CONSUMER = "warehouse"
@@ -226,7 +227,9 @@ class App(Producer):
         self.book = Book(home.cost, clock=clock)
         self.meter = Meter(self.book)
         try:
-            self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock, measured=self.meter.work)
+            self.warehouse = DuckDBWarehouse(
+                home.warehouse, clock=clock, measured=lambda tag: self.meter.work("interactive", tag)
+            )
         except BaseException:
             self._owner.close()
             raise
@@ -430,19 +433,27 @@ class App(Producer):
         from cdesk.query.make import MakeRequest, make
         from cdesk.query.ticket import SECONDS_MAX, TICKET_HOURS
 
-        return make(
-            self.warehouse, self.artifacts, MakeRequest(ticket.sql, ticket.title), self.person, lambda: ticket.query_id,
-            seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
-        )  # fmt: skip
+        with self.meter.work("batch", ticket.query_id):
+            return make(
+                self.warehouse, self.artifacts, MakeRequest(ticket.sql, ticket.title), self.person, lambda: ticket.query_id,
+                seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
+            )  # fmt: skip
+
+    @cached_property
+    def team_warehouse(self) -> SnowflakeWarehouse:
+        """The team's, in Snowflake."""
+        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
+
+        return SnowflakeWarehouse(self._snowflake(), clock=self.clock)
 
     @cached_property
     def team(self) -> Uploader:
         """Carries the same lines into the team's warehouse in Snowflake, as a consumer of its own."""
-        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
-
-        warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
         return Uploader(
-            self._team_reader(), warehouse, self.dead, measured=lambda: self.meter.apart("ingest", "snowflake")
+            self._team_reader(),
+            self.team_warehouse,
+            self.dead,
+            measured=lambda: self.meter.apart("ingest", "snowflake"),
         )
 
     @cached_property
@@ -458,10 +469,10 @@ class App(Producer):
         if not self._snowflake().is_given:
             return None
         from cdesk.query.cost import TeamCosts
-        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
-        warehouse = SnowflakeWarehouse(self._snowflake(), clock=self.clock)
-        return TeamCosts(lambda: warehouse, self.book, self._budgeted, clock=self.clock, tell=self._tell_budget)
+        return TeamCosts(
+            lambda: self.team_warehouse, self.book, self._budgeted, clock=self.clock, tell=self._tell_budget
+        )
 
     def _snowflake(self) -> SnowflakeSettings:
         return config.snowflake(self.settings, self.environment)

@@ -155,6 +155,22 @@ def test_a_pause_ends_with_the_day_or_a_higher_budget(team: Team, tmp_path: Path
     assert not team.costs.holds() and team.costs.standing() is None
 
 
+def test_an_estimate_gives_way_to_the_meter(team: Team) -> None:
+    """Only it is looked at again while loading pauses; what the meter told stays."""
+    team.spends(34, estimated=20)
+    team.costs.look()
+    assert team.costs.holds() and team.asked == 1
+    team.run("UPDATE V_COST_DAILY SET credits = 10, credits_estimated = 0")
+    team.later(seconds=LOOK_SECONDS)
+    assert team.costs.holds() and team.asked == 1, "a warehouse is not woken every quarter of an hour for it"
+    team.later(hours=1)
+    assert not team.costs.holds() and team.asked == 2
+    team.run("UPDATE V_COST_DAILY SET credits = 34")
+    team.costs.look(0)
+    team.later(hours=2)
+    assert team.costs.holds() and team.asked == 3
+
+
 def test_who_cannot_see_the_meters_loads_all_the_same(team: Team) -> None:
     """It says why; what was known before stays."""
     team.spends(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.snowflake.test_contract import fact
 from cdesk.activity.codec import encode
 from cdesk.app import App
 from cdesk.clock import Clock
-from cdesk.config import Home, Settings
+from cdesk.config import Home, Settings, SnowflakeSettings
 from cdesk.cost.book import Book
 from cdesk.cost.budget import Standing
 from cdesk.query.cost import TeamCosts
@@ -82,7 +83,8 @@ def test_a_run_is_logged_once_whichever_view_tells_of_it(emulated: Account) -> N
     with emulated.sessions.take() as session:
         for _ in range(3):
             session.execute("SELECT 41 + 1", query_id=query)
-        for body in [*_bodies(), *_bodies()]:
+        recent, late = _bodies()
+        for body in (recent, late, recent):
             session.execute(body, query_id="late")
         sql = "SELECT COUNT(*), COUNT(DISTINCT query_id) FROM QUERY_HISTORY WHERE query_tag = ?"
         [(runs, ids)] = session.execute(sql, (f"cdesk:{query}",), query_id="look").rows
@@ -99,6 +101,19 @@ def test_tasks_bear_a_tag_of_their_own() -> None:
     """So their credits are found."""
     for one, step in zip(load(), task.steps(load()), strict=True):
         assert f"QUERY_TAG = 'cdesk:task:{one.name}'" in step.sql.partition("$$")[0]
+
+
+def test_the_monitors_stop_no_later_than_the_budget() -> None:
+    """One for each warehouse, together a day's dollars at most: told, suspended, then stopped."""
+    text = (PLATFORM.parent / "account" / "03_monitors.sql").read_text("utf-8")
+    quotas = [int(quota) for quota in re.findall(r"CREDIT_QUOTA = (\d+) FREQUENCY = DAILY", text)]
+    settings = SnowflakeSettings()
+    assert len(quotas) == len(re.findall(r"SET RESOURCE_MONITOR", text)) == 4
+    assert sum(quotas) * settings.usd_per_credit <= settings.budget_usd_per_day == 100
+    assert (
+        len(re.findall(r"ON 80 PERCENT DO NOTIFY ON 95 PERCENT DO SUSPEND ON 100 PERCENT DO SUSPEND_IMMEDIATE", text))
+        == 4
+    )
 
 
 def test_days_are_told_from_the_meters_and_what_they_do_not_tell_yet(emulated: Account) -> None:

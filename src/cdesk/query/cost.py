@@ -27,6 +27,7 @@ By: TypeAlias = Literal["workload", "tag"]
 BYS: tuple[By, ...] = get_args(By)
 DAYS = 7
 LOOK_SECONDS = 900.0
+ESTIMATE_SECONDS = 3_600.0
 AGAIN_SECONDS = 60.0
 """After Snowflake could not be asked; finding that out may take half a minute."""
 
@@ -124,16 +125,26 @@ class TeamCosts:
         return _stands(found, self._settings())
 
     def holds(self) -> bool:
-        """Whether loading has to wait: until the day is over, or the budget is raised."""
+        """Whether loading has to wait: until the day is over, or the budget is raised. Where only an estimate says so, it is
+        looked at again now and then: the meter may know better by then."""
+        if self._is_hard() and self._rests_on_an_estimate():
+            self.look(ESTIMATE_SECONDS)
+        return self._is_hard()
+
+    def _is_hard(self) -> bool:
         found = self.standing()
         return found is not None and found.level == "hard"
 
-    def look(self) -> None:
-        """Reads what today costs, unless that was done just now. Trouble is told once; who loads goes on: the monitors in
-        Snowflake hold."""
+    def _rests_on_an_estimate(self) -> bool:
+        found = self.standing()
+        return found is not None and found.usd - found.estimated_usd < (found.budget_usd or 0)
+
+    def look(self, seconds: float = LOOK_SECONDS) -> None:
+        """Reads what today costs, unless that was done within so many seconds. Trouble is told once; who loads goes on: the
+        monitors in Snowflake hold."""
         with self._looking:
             now = self._clock.monotonic()
-            if self._looked_at is not None and now - self._looked_at < LOOK_SECONDS:
+            if self._looked_at is not None and now - self._looked_at < seconds:
                 return
             self._looked_at = now
             try:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -47,12 +47,6 @@ _NEWEST = f"SELECT max(ts) FROM {STREAM} WHERE {IS_DATA}"
 _NEWEST_OF_A_DAY = f"{_NEWEST} AND ts >= (SELECT max(ts) FROM {STREAM}) - INTERVAL 1 DAY"
 
 
-class Measured(Protocol):
-    """Goes around a question, to tell what it took: `interactive` where somebody waits for it, `batch` for a ticket."""
-
-    def __call__(self, workload: Literal["interactive", "batch"], tag: str = "") -> AbstractContextManager[object]: ...
-
-
 class DuckDBWarehouse:
     """Raises WarehouseBusy on opening when another process owns the file.
 
@@ -65,9 +59,9 @@ class DuckDBWarehouse:
         *,
         clock: Clock = SYSTEM_CLOCK,
         memory_limit: str = MEMORY_LIMIT,
-        measured: Measured = lambda workload, tag="": nullcontext(),
+        measured: Callable[[str], AbstractContextManager[object]] = lambda query_id: nullcontext(),
     ) -> None:
-        """measured: goes around each question"""
+        """measured: goes around each question, by its id where it has one"""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
         self._measured = measured
@@ -158,7 +152,7 @@ class DuckDBWarehouse:
     def query(
         self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, rows_max: int | None = None
     ) -> Answer:
-        with self._measured("interactive"), self._healing(), translated(), self._connection.cursor() as cursor:
+        with self._measured(""), self._healing(), translated(), self._connection.cursor() as cursor:
             given = parameters if isinstance(parameters, dict) else list(parameters)
             return _fetch(cursor.execute(sql, given), "", rows_max)
 
@@ -175,8 +169,7 @@ class DuckDBWarehouse:
         statement = _one_select(sql)
         started = self._clock.now()
         is_watched, execution = execution is not None, execution or Execution()
-        measured = self._measured("batch" if is_watched else "interactive", query_id)
-        with measured, self._healing(), translated(), self._connection.cursor() as cursor:
+        with self._measured(query_id), self._healing(), translated(), self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds_max, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()
