@@ -25,4 +25,6 @@ def team(served: Served) -> None:
         (f"INSERT INTO V_COST_DAILY VALUES {', '.join(rows)}", ()),
         ("INSERT INTO V_COST_BY_TAG VALUES ('2026-11-23', 'tasks', 'cdesk:task:roll_up_activity', 880, 6.25)", ()),
     ])  # fmt: skip
-    app.team_costs = TeamCosts(lambda: app.warehouse, app.book, lambda: app.settings.snowflake, clock=app.clock)
+    app.team_costs = TeamCosts(
+        lambda: app.warehouse, app.book, lambda: app.settings.snowflake, clock=app.clock, tell=app._tell_budget
+    )

@@ -109,6 +109,19 @@ def test_a_person_reads_it_at_the_terminal(
     assert cli.main(["cost", "--days", "0"]) == 2 and "from 1 to 400" in capsys.readouterr().err
 
 
+def test_a_limit_that_is_reached_is_an_activity(served: Served) -> None:
+    """Once a day for each limit, where all that happened to cdesk is."""
+    report(served, days=3)
+    report(served, days=4)
+    served.app.uploader.drain()
+    rows = served.app.warehouse.query(
+        "SELECT severity, message, action_taken FROM VW_SYSTEM_EVENTS WHERE activity = 'budget_reached'"
+    ).rows
+    assert rows == [
+        ("warning", "Snowflake has cost 83.70 of 100.00 US dollars on 2026-11-23 (UTC)", "nothing yet: it is told")
+    ]
+
+
 def test_without_the_service_the_accounts_are_read_from_the_home(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
