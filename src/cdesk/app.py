@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,12 @@ from cdesk.capture.replay import Replay
 from cdesk.capture.transcript import claude_dirs
 from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.config import Home, Settings
+from cdesk.config import Home, Settings, SnowflakeSettings
 from cdesk.context.cache import ContextReader
 from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
+from cdesk.cost.book import Book
+from cdesk.cost.meter import Meter
 from cdesk.errors import CdeskError, ConfigError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.handshake import Invitation, read_token
 from cdesk.governance.key import load_or_make_key
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from cdesk.insight.follow import ContextFollower
     from cdesk.query.adhoc import Adhoc
     from cdesk.query.ask import Asker, Ran, Sampled
+    from cdesk.query.cost import BudgetStanding, Costs, TeamCosts
     from cdesk.query.estimate import Estimator
     from cdesk.query.explain import Explanation
     from cdesk.query.questions import Questions
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from cdesk.query.ticket import Ticket, Tickets
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
+    from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
     from cdesk.warehouse.warehouse import Answer, Execution
 
 CONSUMER = "warehouse"
@@ -224,8 +228,12 @@ class App(Producer):
 
         home.make()
         self._owner = own(home, clock)
+        self.book = Book(home.cost, clock=clock)
+        self.meter = Meter(self.book)
         try:
-            self.warehouse = DuckDBWarehouse(home.warehouse, clock=clock)
+            self.warehouse = DuckDBWarehouse(
+                home.warehouse, clock=clock, measured=lambda tag: self.meter.work("interactive", tag)
+            )
         except BaseException:
             self._owner.close()
             raise
@@ -237,7 +245,9 @@ class App(Producer):
             words_kept=settings.consent.text == "keep", clock=clock,
         )  # fmt: skip
         self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
-        self.uploader = Uploader(self.reader, self.warehouse, self.dead, self.inspector)
+        self.uploader = Uploader(
+            self.reader, self.warehouse, self.dead, self.inspector, measured=lambda: self.meter.work("ingest")
+        )
         self.identity = IdentityDesk(self.warehouse.identities, clock=clock, on_settled=self._tell_name)
         self.insights = Insights(self.warehouse, clock=clock)
         self.usages = Usages(self.warehouse, PriceBook.bundled())
@@ -300,7 +310,10 @@ class App(Producer):
         from cdesk.refresh.runner import Runner
         from cdesk.refresh.task import load
 
-        return Runner(self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task)
+        return Runner(
+            self.warehouse, load(), clock=self.clock, tell=self._tell_incident, on_done=self._after_task,
+            measured=lambda name: self.meter.work("tasks", f"task:{name}"),
+        )  # fmt: skip
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -348,6 +361,7 @@ class App(Producer):
             self.warehouse.changes, builder,
             ContextCache(self.home.context, clock=self.clock, under=self.settings.consent.digest),
             tell=lambda: today.keep(self.home.today, builder.today(names.shown(who.customer)), budget), clock=self.clock,
+            measured=lambda: self.meter.work("tasks", "contexts"),
         )  # fmt: skip
 
     @cached_property
@@ -427,18 +441,57 @@ class App(Producer):
         from cdesk.query.make import MakeRequest, make
         from cdesk.query.ticket import SECONDS_MAX, TICKET_HOURS
 
-        return make(
-            self.warehouse, self.artifacts, MakeRequest(ticket.sql, ticket.title), self.person, lambda: ticket.query_id,
-            seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
-        )  # fmt: skip
+        with self.meter.work("batch", ticket.query_id):
+            return make(
+                self.warehouse, self.artifacts, MakeRequest(ticket.sql, ticket.title), self.person, lambda: ticket.query_id,
+                seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
+            )  # fmt: skip
+
+    @cached_property
+    def team_warehouse(self) -> SnowflakeWarehouse:
+        """The team's, in Snowflake."""
+        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
+
+        return SnowflakeWarehouse(self._snowflake(), clock=self.clock)
 
     @cached_property
     def team(self) -> Uploader:
         """Carries the same lines into the team's warehouse in Snowflake, as a consumer of its own."""
-        from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
+        return Uploader(
+            self._other_reader(TEAM),
+            self.team_warehouse,
+            self.dead,
+            measured=lambda: self.meter.apart("ingest", "snowflake"),
+        )
 
-        warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
-        return Uploader(self._other_reader(TEAM), warehouse, self.dead)
+    @cached_property
+    def costs(self) -> Costs:
+        """What cdesk itself costs."""
+        from cdesk.query.cost import Costs
+
+        return Costs(self.book, self.meter, self.team_costs, clock=self.clock)
+
+    @cached_property
+    def team_costs(self) -> TeamCosts | None:
+        """What the team's warehouse costs; None where no Snowflake is set."""
+        if not self._snowflake().is_given:
+            return None
+        from cdesk.query.cost import TeamCosts
+
+        return TeamCosts(
+            lambda: self.team_warehouse, self.book, self._budgeted, clock=self.clock, tell=self._tell_budget
+        )
+
+    def _snowflake(self) -> SnowflakeSettings:
+        return config.snowflake(self.settings, self.environment)
+
+    def _budgeted(self) -> SnowflakeSettings:
+        """As the file says now: somebody may have raised the budget. One that cannot be read changes nothing."""
+        try:
+            now = config.load(self.home).snowflake if self.home.settings.exists() else self.settings.snowflake
+        except CdeskError:
+            return self.settings.snowflake
+        return now
 
     @cached_property
     def collector(self) -> Uploader:
@@ -487,7 +540,8 @@ class App(Producer):
         """Reads every transcript whole, and returns when the warehouse has committed all of it."""
         self.uploader.drain()  # what is left from before may be all there is room for
         before = self.uploader.merged
-        progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
+        with self.meter.work("ingest", "back-fill"):
+            progress = self.backfill.run(dirs if dirs is not None else self.claude_dirs, self.bookmarks, tell=tell)
         self.spool.drain()
         self.uploader.drain()
         merged = self.uploader.merged - before
@@ -506,7 +560,8 @@ class App(Producer):
         """A queue without room is waited for: what it did not take is read again from its bookmark."""
         while not self._is_closing.is_set():
             try:
-                self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
+                with self.meter.work("ingest", "back-fill"):
+                    self.backfill.run(self.claude_dirs, self.bookmarks, resume=True, progress=progress, tell=tell)
                 return
             except QueueError as error:
                 observe.event("warning", "backfill_waits", error=str(error))
@@ -534,13 +589,12 @@ class App(Producer):
         _ = self.tickets  # before two requests open them at once
         if self.home.artifacts.exists():
             self._thread("artifacts", self.sweep_artifacts)
-        others = (
-            (TEAM, self.settings.snowflake.load, lambda: self.team, self.settings.snowflake.batch_seconds),
-            (COLLECTOR, self.settings.collector.url is not None, lambda: self.collector, self.settings.collector.batch_seconds),
-        )  # fmt: skip
-        for consumer, is_wanted, uploader, seconds in others:
+        for consumer, is_wanted, carry in (
+            (TEAM, self.settings.snowflake.load, self._carry_to_team),
+            (COLLECTOR, self.settings.collector.url is not None, self._carry_to_collector),
+        ):
             if is_wanted:
-                self._thread(consumer, partial(self._carry_on, consumer, uploader, seconds))
+                self._thread(consumer, carry)
             else:
                 self._other_reader(consumer).withdraw()
 
@@ -590,6 +644,8 @@ class App(Producer):
         if "artifacts" in self.__dict__:
             self.artifacts.close()
         self.warehouse.close()
+        self.meter.settle()
+        self.book.save()
         self._owner.close()
 
     def settle(self) -> None:
@@ -597,8 +653,9 @@ class App(Producer):
         self.uploader.drain()
         self.tasks.run_pending()
         if self._moved_since_compact + self.uploader.merged.inserted >= COMPACT_ROWS_MIN:
-            while self.warehouse.compact():
-                pass
+            with self.meter.work("ingest", "compaction"):
+                while self.warehouse.compact():
+                    pass
 
     def sweep_artifacts(self) -> None:
         """Content of artifacts that are gone, and what a crash left, goes too."""
@@ -676,11 +733,21 @@ class App(Producer):
 
         return whole(self.artifacts, template, answer, sample, self.person).artifact_id
 
-    def _carry_on(self, consumer: str, uploader: Callable[[], Uploader], seconds: float) -> None:
+    def _carry_on(
+        self,
+        consumer: str,
+        uploader: Callable[[], Uploader],
+        seconds: float,
+        holds: Callable[[], bool] = lambda: False,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
         """Whatever goes wrong is told, when it is something new, and tried again with the next batch; the queue keeps
-        everything meanwhile."""
+        everything meanwhile. holds: nothing may go there now · after: something went there"""
         failures = 0
         while not self._is_closing.is_set():
+            if holds():
+                self._is_closing.wait(seconds)
+                continue
             trouble = None
             try:
                 carrier = uploader()
@@ -689,14 +756,57 @@ class App(Producer):
                     max(CATCH_UP_LINES_MAX >> failures, RETRY_LINES_MIN)
                 ):
                     failures = 0
-                if moved := carrier.merged - before:
+                moved = carrier.merged - before
+                if moved.inserted or moved.updated:
                     observe.event("info", f"{consumer}_loaded", inserted=moved.inserted, updated=moved.updated)
+                    after()
             except CdeskError as error:
                 trouble, failures = str(error), failures + 1
             if trouble and trouble != self.trouble.get(consumer):
                 observe.event("error", f"{consumer}_waits", error=trouble)
             self.trouble[consumer] = trouble
             self._is_closing.wait(seconds)
+
+    def _carry_to_team(self) -> None:
+        """Within the budget of the day."""
+
+        def look() -> None:
+            if self.team_costs is not None:
+                self.team_costs.look()
+
+        self._carry_on(TEAM, lambda: self.team, self.settings.snowflake.batch_seconds, self._is_over_budget, look)
+
+    def _carry_to_collector(self) -> None:
+        self._carry_on(COLLECTOR, lambda: self.collector, self.settings.collector.batch_seconds)
+
+    def _is_over_budget(self) -> bool:
+        """Then nothing is loaded into Snowflake; the queue holds it."""
+        return self.team_costs is not None and self.team_costs.holds()
+
+    def _tell_budget(self, standing: BudgetStanding) -> None:
+        """In the log, and as an activity, so that it is seen where all others are."""
+        is_hard = standing.level == "hard"
+        spent = (
+            f"Snowflake has cost {standing.usd:,.2f} of {standing.budget_usd:,.2f} US dollars on {standing.day} (UTC)"
+        )
+        done = "loading pauses until the day is over or [snowflake] budget_usd_per_day is raised; the queue holds everything"
+        observe.event("error" if is_hard else "warning", "team_budget", reached=standing.level, usd=round(standing.usd, 2),
+                      budget_usd=standing.budget_usd, estimated_usd=round(standing.estimated_usd, 2))  # fmt: skip
+        who, at = self.person, self.clock.now()
+        told = Activity(
+            activity_id=activity_id("system", "budget_reached", standing.day, standing.level), ts=at,
+            activity="budget_reached", customer=who.customer, org_id=who.org_id,
+            anonymous_customer_id=who.anonymous_customer_id, source="cdesk", feature_json={
+                "event_type": "budget_reached", "severity": "error" if is_hard else "warning", "message": spent,
+                "metrics": {"usd": round(standing.usd, 2), "budget_usd": standing.budget_usd},
+                "action_taken": done if is_hard else "nothing yet: it is told",
+            },
+        )  # fmt: skip
+        try:
+            self.gate.admit([told])
+            self.uploader.wake()
+        except QueueError as error:
+            observe.event("warning", "budget_untold", error=str(error))
 
     def _follow_spool(self) -> None:
         """What was kept to be said under other settings goes, once it is known who was told of it meanwhile."""
@@ -787,7 +897,8 @@ class App(Producer):
         if self._moved_since_compact >= COMPACT_ROWS_MIN and now - self._moved_at > COMPACT_AFTER_IDLE_S:
             has_more = False
             try:
-                has_more = self.warehouse.compact()
+                with self.meter.work("ingest", "compaction"):
+                    has_more = self.warehouse.compact()
             except WarehouseError as error:  # nothing is lost; the uploader goes on, and a later quiet moment comes
                 observe.event("error", "compaction_failed", error=str(error))
             if not has_more:

@@ -19,12 +19,14 @@
     [snowflake]                                (see docs/snowflake.md)
                connection = "name in connections.toml", or account, user and private_key_file or token_file
                role, warehouse    database = "CDESK"    schema = "ACTIVITY"    load = false
+               budget_usd_per_day = 100    budget_soft_share = 0.8    usd_per_credit = 3    (see docs/cost.md)
 
 Unknown sections and keys are errors, so that a typing mistake is not silently without effect.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -143,7 +145,9 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
     load: whether the queue is carried there, too · batch_seconds: how long lines are gathered for one batch
     statement_seconds_max: how long one statement may take
-    retention: who deletes what is old: a task of ours, or Snowflake's storage lifecycle policies"""
+    retention: who deletes what is old: a task of ours, or Snowflake's storage lifecycle policies
+    budget_usd_per_day: what a day in Snowflake may cost, 0: no limit; loading pauses there · budget_soft_share: from which
+    part of it that is told · usd_per_credit: your price of one credit"""
 
     connection: str | None = None
     connections_file: str | None = None
@@ -159,6 +163,9 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     batch_seconds: float = 60.0
     statement_seconds_max: float = 600.0
     retention: Literal["task", "policy"] = "task"
+    budget_usd_per_day: float = 100.0
+    budget_soft_share: float = 0.8
+    usd_per_credit: float = 3.0
 
     def __post_init__(self) -> None:
         for name in ("database", "schema"):
@@ -170,6 +177,12 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             raise ValueError("statement_seconds_max must be above 0 and at most 604800")
         if self.batch_seconds <= 0:
             raise ValueError("batch_seconds must be above 0")
+        if not 0 <= self.budget_usd_per_day < math.inf:
+            raise ValueError("budget_usd_per_day must not be negative; 0 is no limit")
+        if not 0 < self.budget_soft_share <= 1:
+            raise ValueError("budget_soft_share must be above 0 and at most 1")
+        if not 0 < self.usd_per_credit < math.inf:
+            raise ValueError("usd_per_credit must be above 0")
 
     @property
     def is_given(self) -> bool:
@@ -262,6 +275,11 @@ class Home(msgspec.Struct, frozen=True):
     def today(self) -> Path:
         """What today has cost, for the status line."""
         return self.path / "context" / "today.json"
+
+    @property
+    def cost(self) -> Path:
+        """What cdesk itself took of this machine, day by day."""
+        return self.path / "cost.json"
 
     @property
     def bookmarks(self) -> Path:

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "cdesk"
 
 GROUND = ("errors", "clock", "config", "observe")
 DECISIONS = ("activity", "governance", "sql")
-PLACES = ("queue", "warehouse", "context", "artifact")
+PLACES = ("queue", "warehouse", "context", "artifact", "cost")
 MOVERS = ("capture", "upload", "refresh", "insight", "query", "dataset", "migrate", "upkeep")
 
 FLOOR = {

@@ -42,7 +42,7 @@ def _commands() -> list[tuple[str, str]]:
         for block in re.findall(r"```console\n(.*?)```", page.read_text(), flags=re.S):
             for line in re.findall(r"^\$ (.*)$", block, flags=re.M):
                 if re.match(
-                    r"(echo .*\| )?cdesk (usage|ask|template|sql|artifact|status|doctor|import|emit|drift|insight|context|dataset|--)",
+                    r"(echo .*\| )?cdesk (usage|cost|ask|template|sql|artifact|status|doctor|import|emit|drift|insight|context|dataset|--)",
                     line,
                 ):
                     found.append((page.name, line))

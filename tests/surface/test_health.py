@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.surface.page_service import Served, ago, call, prompt, serve
+from tests.surface.page_service import NOW, Served, ago, call, prompt, serve
 from tests.surface.test_dead_letters import GOOD
 
+from cdesk.cost.budget import Level
+from cdesk.query.cost import BudgetStanding
 from cdesk.query.page import Suspended
 from cdesk.queue import DeadLetter
 from cdesk.surface.http import health
@@ -134,6 +136,10 @@ def status(**given: Any) -> Status:
     return Status(True, 1, 2, "/h", False, QueueStatus(**queue), WarehouseStatus(0), **whole)
 
 
+def spent(level: Level) -> BudgetStanding:
+    return BudgetStanding("2026-11-23", 90.0, 0.0, 100.0, 80.0, level, NOW)
+
+
 def told(of: Status, failed: int = 0, asked: int = 0, refused: int = 0) -> list[tuple[str, int, bool]]:
     return [(need.what, need.count, need.is_urgent) for need in needs(of, Suspended(failed, asked), refused)]
 
@@ -142,6 +148,9 @@ def told(of: Status, failed: int = 0, asked: int = 0, refused: int = 0) -> list[
     ("of", "expected"),
     [
         (status(), []),
+        (status(budget=spent("ok")), []),
+        (status(budget=spent("soft")), [("budget", 1, False)]),
+        (status(budget=spent("hard"), dead_letters=2), [("budget", 1, True), ("dead_letters", 2, False)]),
         (status(level="high"), [("pressure", 1, False)]),
         (status(level="critical"), [("pressure", 1, True)]),
         (status(events=7, lag_s=11.0), [("behind", 7, True)]),

@@ -113,11 +113,60 @@ export interface Status {
   };
   warehouse: { activities: number | null; data_as_of: string | null };
   lag_s: number;
+  budget: BudgetStanding | null;
   backfill: { files: number; files_total: number; bytes: number; bytes_total: number; done: boolean } | null;
 }
 
+/** How a day stands to what it may cost in Snowflake. */
+export interface BudgetStanding {
+  day: string;
+  usd: number;
+  estimated_usd: number;
+  budget_usd: number | null;
+  soft_usd: number | null;
+  level: "ok" | "soft" | "hard";
+  as_of: string;
+}
+
+export interface CostRow {
+  day: string;
+  workload: string;
+  tag: string | null;
+  runs: number;
+  cpu_s: number;
+  bytes_read: number | null;
+  bytes_written: number | null;
+}
+
+export interface CreditRow {
+  day: string;
+  workload: string;
+  tag: string | null;
+  credits: number;
+  credits_estimated: number;
+  usd: number;
+  statements: number | null;
+}
+
+export interface TeamCost {
+  rows: CreditRow[];
+  usd_per_credit: number;
+  budget: BudgetStanding | null;
+  as_of: string | null;
+  trouble: string | null;
+}
+
+/** What cdesk itself costs. */
+export interface Cost {
+  by: "workload" | "tag";
+  since: string;
+  until: string;
+  embedded: CostRow[];
+  snowflake: TeamCost | null;
+}
+
 export interface Need {
-  what: "refused" | "pressure" | "behind" | "task_failed" | "drift" | "dead_letters" | "task_suspended";
+  what: "refused" | "pressure" | "behind" | "task_failed" | "drift" | "dead_letters" | "task_suspended" | "budget";
   count: number;
   is_urgent: boolean;
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import { ACCESS, type Flow } from "./api";
 import { ArtifactPage, ArtifactsPage } from "./artifacts";
 import { ContextPage } from "./context";
+import { CostPage } from "./cost";
 import { useFlow } from "./data";
 import { ExplainPage } from "./explain";
 import { HealthPage, needing, toneOf } from "./health";
@@ -51,6 +52,7 @@ export function App() {
           <Tab href="/questions" path={path}>Questions</Tab>
           <Tab href="/artifacts" path={path}>Artifacts</Tab>
           <Tab href="/context" path={path}>Context</Tab>
+          <Tab href="/cost" path={path}>Cost</Tab>
           <Tab href="/health" path={path}>
             Health
             {flow !== null && flow.needs.length > 0 && (
@@ -80,6 +82,7 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
   if (path === "/explain") return <ExplainPage />;
   if (path === "/questions") return <QuestionsPage />;
   if (path === "/artifacts") return <ArtifactsPage />;
+  if (path === "/cost") return <CostPage flow={flow} />;
   if (path === "/health") return <HealthPage flow={flow} />;
   const [, room, name] = /^\/(sessions|questions|artifacts)\/(.+)$/.exec(path) ?? [];
   const id = decodeURIComponent(name ?? "");

@@ -60,7 +60,8 @@ function Verdict({ needs }: { needs: Need[] }) {
 }
 
 const PLACES: Record<Need["what"], string> = {
-  refused: "queue", pressure: "queue", behind: "queue", task_failed: "tasks", task_suspended: "tasks", drift: "drift", dead_letters: "dead",
+  refused: "#queue", pressure: "#queue", behind: "#queue", task_failed: "#tasks", task_suspended: "#tasks", drift: "#drift", dead_letters: "#dead",
+  budget: "/cost",
 };
 
 function Needs({ health }: { health: Health }) {
@@ -69,7 +70,7 @@ function Needs({ health }: { health: Health }) {
       <ul>
         {health.needs.map((need) => (
           <li key={need.what}>
-            <a href={`#${PLACES[need.what]}`} className="need">
+            <a href={PLACES[need.what]} className="need">
               <Dot tone={need.is_urgent ? "bad" : "busy"} />
               <span className="strong">{inWords(need, health)}</span>
               <span className="faint">{remedy(need)}</span>
@@ -99,6 +100,8 @@ function inWords(need: Need, { status, tasks, drift }: Health): string {
       return `${plural(need.count, "change")} of shape ${need.count === 1 ? "wants" : "want"} a decision${rows ? `; ${plural(rows, "row waits", "rows wait")} for it` : ""}`;
     case "dead_letters":
       return `${plural(need.count, "line")} could not be loaded`;
+    case "budget":
+      return need.is_urgent ? "Today's budget in Snowflake is spent: loading there pauses" : "Most of today's budget in Snowflake is spent";
   }
 }
 
@@ -118,6 +121,8 @@ function remedy(need: Need): string {
       return "accept or release";
     case "dead_letters":
       return "replay or drop";
+    case "budget":
+      return need.is_urgent ? "raise it, or wait for the day (UTC) to end" : "see what takes it";
   }
 }
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "check this machine and say what to do about each finding",
     "import": "read every transcript into the warehouse, now",
     "usage": "tokens and dollars by day, week, month, session, project, model, tool or user",
+    "cost": "what cdesk itself costs: processor and disk here, credits in Snowflake",
     "context": "what Claude is told of a project, and where it is known from",
     "ask": "ready-made questions, each answer with a link to where it comes from",
     "explain": "what stands behind a citation: an activity, an insight, a query and its cells",

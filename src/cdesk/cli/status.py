@@ -121,6 +121,14 @@ def sentences(status: dict[str, Any]) -> str:
     if contexts["contexts"]:
         lines.append(f"context     {contexts['contexts']:,} kept, the oldest {show.age(contexts['oldest_age_s'])} old")
     lines += team(status)
+    if cpu := sum(((status.get("cost") or {}).get("cpu_s") or {}).values()):
+        lines.append(
+            f"cost        {show.number(cpu) if cpu >= 10 else f'{cpu:.1f}'} s of processor today: `cdesk cost`"
+        )
+    if status.get("budget"):
+        from cdesk.cli.cost import budget
+
+        lines.append(f"{'':11} {budget(status['budget'])}")
     for source in status.get("completeness", ()):
         repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
         lines.append(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from cdesk import observe
 from cdesk.clock import SYSTEM_CLOCK, Clock
@@ -24,6 +24,7 @@ from cdesk.context.model import Context, ContextKey
 from cdesk.errors import CdeskError
 from cdesk.insight.context import ContextBuilder, atom_project, json_object
 from cdesk.insight.text import text
+from cdesk.observe import Effort, unmeasured
 from cdesk.warehouse.duckdb.changes import Changes
 from cdesk.warehouse.warehouse import ATOMS, STREAM, Stream
 
@@ -64,13 +65,16 @@ class ContextFollower:
         cache: ContextCache,
         *,
         tell: Callable[[], None] = lambda: None,
+        measured: Callable[[], AbstractContextManager[Effort]] = unmeasured,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """tell: called when tables may have changed, after what is due was built."""
+        """tell: called when tables may have changed, after what is due was built
+        measured: goes around each look, and learns whether there was anything to do"""
         self._changes = changes
         self._builder = builder
         self._cache = cache
         self._tell = tell
+        self._measured = measured
         self._clock = clock
         self._building = threading.Lock()
         self._woken = threading.Event()
@@ -125,7 +129,8 @@ class ContextFollower:
                 if is_news:
                     self._woken.clear()
                     is_first = False
-                has_worked = self.look(is_news)
+                with self._measured() as effort:
+                    effort.counts = has_worked = self.look(is_news)
             except Exception as error:  # contexts stay as old as they say they are, and it is tried again
                 observe.event("warning", "context_waits", error=f"{type(error).__name__}: {error}")
                 self._is_stopping.wait(AGAIN_SECONDS)

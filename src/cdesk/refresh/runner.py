@@ -22,7 +22,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -30,6 +30,7 @@ from functools import cached_property, partial
 from cdesk import observe
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, UsageError
+from cdesk.observe import Effort, unmeasured
 from cdesk.refresh.history import Cause, History, Run
 from cdesk.refresh.pace import Standing, at_once, plan
 from cdesk.refresh.statements import Statement
@@ -75,7 +76,8 @@ class Stopped(CdeskError):
 class Runner:
     """The tasks of one warehouse. Opening it makes them and their streams known. Raises WarehouseError.
 
-    on_done: called after every run, by the thread that ran it"""
+    on_done: called after every run, by the thread that ran it
+    measured: goes around each run of the task it is given the name of, and learns whether it had something to do"""
 
     def __init__(
         self,
@@ -86,12 +88,14 @@ class Runner:
         cores: int = os.cpu_count() or 1,
         tell: Callable[[Incident], None] = lambda incident: None,
         on_done: Callable[[Run], None] = lambda run: None,
+        measured: Callable[[str], AbstractContextManager[Effort]] = lambda name: unmeasured(),
     ) -> None:
         self._changes = warehouse.changes
         self._at_once = at_once(cores)
         self._clock = clock
         self._tell = tell
         self._on_done = on_done
+        self._measured = measured
         self._history = History(self._changes)
         self._moved = threading.Condition()
         self._is_stopping = threading.Event()
@@ -244,9 +248,11 @@ class Runner:
         was_first_look = any(self._changes.offset(stream.name) < 0 for stream in standing.task.reads)
         run, has_failed = None, True
         try:
-            run = self._attempts(standing, scheduled, cause)
-            has_failed = run is not None and run.error is not None
-            self._history.prune()
+            with self._measured(standing.task.name) as effort:
+                run = self._attempts(standing, scheduled, cause)
+                effort.counts = run is not None
+                has_failed = run is not None and run.error is not None
+                self._history.prune()
         except Stopped:
             has_failed = False
         except Exception as error:  # the run failed, and so did taking note of it: it is repeated as any other

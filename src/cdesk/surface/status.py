@@ -11,6 +11,7 @@ import msgspec
 from cdesk.app import COLLECTOR, App, Producer
 from cdesk.capture.backfill import Progress
 from cdesk.capture.collected import Heard
+from cdesk.query.cost import BudgetStanding
 from cdesk.queue.depth import Depth
 
 
@@ -120,8 +121,15 @@ class CollectorStatus(msgspec.Struct, frozen=True):
     laptops: tuple[Heard, ...]
 
 
+class CostStatus(msgspec.Struct, frozen=True):
+    """What cdesk itself took today (UTC). cpu_s: seconds of processor of this machine, by workload"""
+
+    cpu_s: dict[str, float]
+
+
 class Status(msgspec.Struct, frozen=True):
-    """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
+    """lag_s: age of the oldest activity that is durable but not yet in the warehouse
+    budget: how today stands to what it may cost in Snowflake; null where that is not known, or no Snowflake is set"""
 
     running: bool
     pid: int | None
@@ -137,6 +145,8 @@ class Status(msgspec.Struct, frozen=True):
     contexts: ContextsStatus | None = None
     forward: ForwardStatus | None = None
     collector: CollectorStatus | None = None
+    cost: CostStatus | None = None
+    budget: BudgetStanding | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -158,6 +168,8 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         contexts=_contexts(app),
         forward=_forward(app),
         collector=_collector(app),
+        cost=CostStatus(app.costs.today()),
+        budget=app.costs.standing(),
     )
 
 

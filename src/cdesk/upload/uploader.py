@@ -17,12 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from cdesk.activity.codec import BadLine, decode_raw
 from cdesk.activity.model import Activity, RawActivity
 from cdesk.errors import CdeskError, QueueError, WarehouseError, WarehouseUnready
+from cdesk.observe import Effort, unmeasured
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.reader import Delivery, Origin, Reader
 from cdesk.upload.inspector import Inspector
@@ -91,12 +93,20 @@ class Uploader:
     """One consumer of the queue. `step` moves one batch; `run` moves batches until told to stop."""
 
     def __init__(
-        self, reader: Reader, warehouse: Destination, dead: DeadLetters, inspector: Inspector | None = None
+        self,
+        reader: Reader,
+        warehouse: Destination,
+        dead: DeadLetters,
+        inspector: Inspector | None = None,
+        *,
+        measured: Callable[[], AbstractContextManager[Effort]] = unmeasured,
     ) -> None:
+        """measured: goes around each step, and learns whether it found something to do"""
         self._reader = reader
         self._warehouse = warehouse
         self._dead = dead
         self._inspector = inspector
+        self._measured = measured
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._stepping = threading.Lock()
@@ -109,8 +119,9 @@ class Uploader:
 
     def step(self, lines_max: int = BATCH_LINES_MAX) -> int:
         """Moves one batch; gives back about how many lines left the queue, 0 when nothing did. Raises WarehouseError: then none did."""
-        with self._stepping:
+        with self._stepping, self._measured() as effort:
             batch = self._next(lines_max)
+            effort.counts = bool(batch.delivery.lines)
             self._is_behind = batch.is_full
             if batch.is_full:
                 self._ahead = self._reading.submit(self._read, lines_max, batch.delivery)

@@ -29,6 +29,7 @@ SYSTEM = Family(
             "a task that keeps derived tables up to date failed too often in a row",
             F("task", "string", "its name", privacy="public"),
         ),
+        _system("budget_reached", "a day in Snowflake came to what it may cost, or to the part of it that is told"),
         _system("telemetry_gap_noticed", "telemetry events of Claude Code never came"),
         _system("self_test_arrived", "what `cdesk doctor` sent to see whether it arrives"),
         _system(

@@ -43,7 +43,7 @@ ITEMS_MAX = 50
 TEXT_MAX = 400
 LATE_SECONDS = 10.0
 
-What = Literal["refused", "pressure", "behind", "task_failed", "drift", "dead_letters", "task_suspended"]
+What = Literal["refused", "pressure", "behind", "task_failed", "drift", "dead_letters", "task_suspended", "budget"]
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -169,7 +169,7 @@ def needs(status: Status, suspended: Suspended, refused: int) -> list[Need]:
     """What a person should look at, the urgent first. What mends itself is not told.
 
     refused: events turned away lately, so that no activity tells of them yet"""
-    queue, drift = status.queue, status.drift
+    queue, drift, budget = status.queue, status.drift, status.budget
     is_reading = status.backfill is not None and not status.backfill.done
     late = status.lag_s > LATE_SECONDS and queue.events and not is_reading
     waiting = max(drift.open, 1 if drift.quarantined else 0) if drift else 0
@@ -181,6 +181,7 @@ def needs(status: Status, suspended: Suspended, refused: int) -> list[Need]:
         Need("drift", waiting, bool(drift and drift.quarantined)) if waiting else None,
         Need("dead_letters", queue.dead_letters, False) if queue.dead_letters else None,
         Need("task_suspended", suspended.by_request, False) if suspended.by_request else None,
+        Need("budget", 1, budget.level == "hard") if budget is not None and budget.level != "ok" else None,
     ]
     return sorted((need for need in found if need), key=lambda need: not need.is_urgent)
 

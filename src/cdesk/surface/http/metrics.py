@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,6 +17,8 @@ from starlette.routing import Route
 
 from cdesk import __version__
 from cdesk.app import App
+from cdesk.cost.book import Used
+from cdesk.cost.budget import Level as BudgetLevel
 from cdesk.queue.pressure import Level
 from cdesk.surface.status import Status, of_app
 
@@ -37,7 +39,9 @@ class Metric:
 def routes(app: App, port: int) -> list[Route]:
     async def told(request: Request) -> Response:
         status = await run_in_threadpool(of_app, app, port, None)
-        return Response(text(metrics(status)), headers={"Content-Type": CONTENT_TYPE})
+        return Response(
+            text([*metrics(status), *taken(app.costs.since_start())]), headers={"Content-Type": CONTENT_TYPE}
+        )
 
     return [Route(PATH, told)]
 
@@ -86,8 +90,33 @@ def metrics(status: Status) -> Iterator[Metric]:
         })  # fmt: skip
     if status.warehouse.activities is not None:
         yield _gauge("cdesk_warehouse_activities", "Activities in the stream.", status.warehouse.activities)
+    if status.budget is not None:
+        yield _gauge(
+            "cdesk_snowflake_spent_usd", "US dollars that today (UTC) has cost in Snowflake.", status.budget.usd
+        )
+        yield Metric("cdesk_snowflake_budget_level", "gauge", "1 for how today stands to its budget there.", {
+            f'level="{level}"': float(level == status.budget.level) for level in get_args(BudgetLevel)
+        })  # fmt: skip
+        if status.budget.budget_usd is not None:
+            yield _gauge(
+                "cdesk_snowflake_budget_usd", "US dollars that a day may cost there.", status.budget.budget_usd
+            )
     yield Metric("cdesk_completeness_ratio", "gauge", "Part of the facts it can see that a source saw.", {
         f'source="{seen.source}"': round(seen.completeness_pct / 100, 4) for seen in status.completeness
+    })  # fmt: skip
+
+
+def taken(by_workload: dict[str, Used]) -> Iterator[Metric]:
+    """What the service itself took of this machine."""
+    used = {f'workload="{workload}"': used for workload, used in sorted(by_workload.items())}
+    yield Metric("cdesk_cpu_seconds_total", "counter", "Seconds of processor the service took.", {
+        labels: round(each.cpu_s, 6) for labels, each in used.items()
+    })  # fmt: skip
+    yield Metric("cdesk_disk_read_bytes_total", "counter", "Bytes that came from the disk for it.", {
+        labels: round(each.read) for labels, each in used.items()
+    })  # fmt: skip
+    yield Metric("cdesk_disk_written_bytes_total", "counter", "Bytes of it that went to the disk.", {
+        labels: round(each.written) for labels, each in used.items()
     })  # fmt: skip
 
 

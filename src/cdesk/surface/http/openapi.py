@@ -29,7 +29,11 @@ from cdesk.capture.insight import CorrectRequest, RecordRequest, Remembered
 from cdesk.capture.install import ROUTE as HOOK
 from cdesk.capture.intake import Receipt
 from cdesk.context.model import KINDS
+from cdesk.cost.book import DAYS_MAX
 from cdesk.query.ask import Answered, AskRequest, Sampled
+from cdesk.query.cost import BYS as COST_BYS
+from cdesk.query.cost import DAYS as COST_DAYS
+from cdesk.query.cost import CostReport
 from cdesk.query.estimate import Estimate
 from cdesk.query.explain import Explanation
 from cdesk.query.insights import FOUND, FOUND_MAX, Explained, Found
@@ -51,6 +55,8 @@ from cdesk.surface.http.artifacts import Artifacts, HoldRequest, Link, LinkReque
 from cdesk.surface.http.artifacts import at_page as artifacts_at_page
 from cdesk.surface.http.asked import EstimateRequest, ImportRequest, SqlRequest, UsageRequest
 from cdesk.surface.http.context import PATH as CONTEXT
+from cdesk.surface.http.cost import AT_PAGE as COST_AT_PAGE
+from cdesk.surface.http.cost import PATH as COST
 from cdesk.surface.http.dead_letters import PATH as DEAD_LETTERS
 from cdesk.surface.http.dead_letters import Dropped, DropRequest, Letters, ReplayRequest
 from cdesk.surface.http.drift import Incidents
@@ -228,7 +234,7 @@ class GivenActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: tuple[type, ...] = (
-    Error, RpcStatus, Status, DatasetRequest, DatasetAnswer, SqlRequest, SqlAnswer, EstimateRequest, Estimate, UsageRequest, UsageReport, ImportRequest, ImportLine,
+    Error, RpcStatus, Status, CostReport, DatasetRequest, DatasetAnswer, SqlRequest, SqlAnswer, EstimateRequest, Estimate, UsageRequest, UsageReport, ImportRequest, ImportLine,
     Incidents, Told, Settled,
     Letters, ReplayRequest, Replayed, DropRequest, Dropped,
     GivenActivity, Receipt, Tasks, Runs, RunReport, LoginLink, Whole, Flow, Health, ToldPage, Behind, Sessions, Timeline, Projects,
@@ -289,6 +295,16 @@ _DAYS = _query("days", {"type": "integer", "enum": list(DAYS), "default": DAYS[1
 _TZ = _query("tz", {"type": "string", "default": "UTC"}, "Whose days: an IANA time zone.")
 _WHOLE_NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _READS = (500, 503)
+_COST = (
+    _query(
+        "days",
+        {"type": "integer", "minimum": 1, "maximum": DAYS_MAX, "default": COST_DAYS},
+        "How many days (UTC), today too.",
+    ),
+    _query(
+        "by", {"type": "string", "enum": list(COST_BYS), "default": COST_BYS[0]}, "One row for each of these and day."
+    ),
+)
 _FACTS_ARE_TAKEN = (500, 503, 507)
 _FILE = {200: Body("A file of the page.", {HTML: WORDS}), 304: Body("The file is known by its ETag.", {})}
 _SHELL = {**_FILE, 503: Body("A source checkout without the built page.", {HTML: WORDS})}
@@ -355,6 +371,8 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
               _told(UsageReport, "The report."),
               takes=Body("What to report. `prices` is a price book of your own, see docs/pricing.md.",
                          {JSON: _of(UsageRequest)}), errors=(400, *_READS)),
+    Operation("GET", COST, "What cdesk itself costs, day by day: this machine's accounts, and Snowflake's meters.",
+              _told(CostReport, "The report."), parameters=_COST, errors=(400, *_READS)),
     Operation("POST", "/v1/search", "What was done, by words, kind, project, session and time; the newest first.",
               _told(Hits, "The activities."), takes=Body("What to look for.", {JSON: _of(Search)}),
               errors=(400, *_READS)),
@@ -523,6 +541,8 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
     Operation("GET", "/v1/page/sessions/{id:path}", "One session as a timeline.", _told(Timeline, "A part of it."),
               "visit", parameters=(_query("offset", {**_WHOLE_NUMBER, "default": 0}, "The `next` of the part before."),),
               errors=(400, 404, *_READS)),
+    Operation("GET", COST_AT_PAGE, "What cdesk itself costs; the same as `/v1/cost`.", _told(CostReport, "The report."),
+              "visit", parameters=_COST, errors=(400, *_READS)),
     Operation("GET", "/v1/page/projects", "Projects, the dearest first.", _told(Projects, "All of them."), "visit",
               parameters=(_DAYS, _TZ), errors=(400, *_READS)),
     Operation("GET", "/v1/page/events", "What happens now, until the service stops.",
@@ -540,7 +560,7 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
                           _query("column", WORDS, "By name; the first that counts, where none is named.")),
               errors=(400, *_READS)),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
-      for path in ("/", "/sessions", "/projects", "/questions", "/artifacts", "/explain", "/context", "/health")),
+      for path in ("/", "/sessions", "/projects", "/questions", "/artifacts", "/explain", "/context", "/cost", "/health")),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,))
       for path in ("/sessions/{id:path}", "/questions/{name:path}", "/artifacts/{id:path}")),
     Operation("GET", "/login", "The way in for a browser: a cookie for a key.",

@@ -70,7 +70,7 @@ HEADERS = {
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
 _SHELL = (
     "/", "/sessions", "/sessions/{id:path}", "/projects", "/questions", "/questions/{name:path}", "/artifacts",
-    "/artifacts/{id:path}", "/explain", "/context", "/health",
+    "/artifacts/{id:path}", "/explain", "/context", "/cost", "/health",
 )  # fmt: skip
 _WITH_MORE = ("/sessions/", "/questions/", "/artifacts/")
 _ACTING = (f"{health.PATH}/", f"{told.PATH}/", f"{questions.AT_PAGE}/", f"{artifacts.at_page(artifacts.PATH)}/")
@@ -242,7 +242,8 @@ class PageRoutes:
         return Flow(status, recent, self._health.needs(status))
 
     def _status(self) -> Status:
-        return of_app(self._app, self._port, self._backfill)
+        """Without what looking itself moves: the stream tells news."""
+        return msgspec.structs.replace(of_app(self._app, self._port, self._backfill), cost=None)
 
     # -- what happens now ------------------------------------------------------------------------------------------
 

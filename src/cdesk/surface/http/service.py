@@ -34,6 +34,7 @@ from cdesk.query.adhoc import told_json
 from cdesk.surface.http import (
     artifacts,
     context,
+    cost,
     dead_letters,
     drift,
     hooks,
@@ -76,6 +77,7 @@ def create(
         Route("/v1/activities", routes.activities, methods=["POST"]),
         *artifacts.routes(app, port),
         *context.routes(app),
+        *cost.routes(app),
         *drift.routes(app),
         *hooks.routes(app),
         *identity.routes(app),

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -53,9 +53,18 @@ class DuckDBWarehouse:
     A sync that fails makes DuckDB refuse everything from then on; it is opened anew, and what asked may be tried again.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock = SYSTEM_CLOCK, memory_limit: str = MEMORY_LIMIT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        memory_limit: str = MEMORY_LIMIT,
+        measured: Callable[[str], AbstractContextManager[object]] = lambda query_id: nullcontext(),
+    ) -> None:
+        """measured: goes around each question, by its id where it has one"""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
+        self._measured = measured
         self._path = folder / FILE_NAME
         self._memory_limit = memory_limit
         self._writing = threading.Lock()
@@ -143,7 +152,7 @@ class DuckDBWarehouse:
     def query(
         self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, rows_max: int | None = None
     ) -> Answer:
-        with self._healing(), translated(), self._connection.cursor() as cursor:
+        with self._measured(""), self._healing(), translated(), self._connection.cursor() as cursor:
             given = parameters if isinstance(parameters, dict) else list(parameters)
             return _fetch(cursor.execute(sql, given), "", rows_max)
 
@@ -160,7 +169,7 @@ class DuckDBWarehouse:
         statement = _one_select(sql)
         started = self._clock.now()
         is_watched, execution = execution is not None, execution or Execution()
-        with self._healing(), translated(), self._connection.cursor() as cursor:
+        with self._measured(query_id), self._healing(), translated(), self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds_max, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()

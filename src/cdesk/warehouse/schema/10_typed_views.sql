@@ -455,7 +455,7 @@ WITH typed AS (
     FROM CLAUDE_STREAM_V2
     WHERE activity IN (
         'backpressure', 'system_backpressure', 'schema_drift_detected', 'queue_rotated', 'queue_rotation',
-        'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery', 'task_suspended',
+        'artifacts_cleaned', 'artifact_cleanup', 'error_recovered', 'error_recovery', 'task_suspended', 'budget_reached',
         'telemetry_gap_noticed', 'self_test_arrived', 'line_kept', 'hook_ran', 'system_event'
     )
 )

@@ -5,6 +5,7 @@
     when: cron …                             SCHEDULE = 'USING CRON …'
     scratch: S                               emptied at the end, in the same transaction
     :now                                     SYSDATE()
+    its name                                 QUERY_TAG = 'cdesk:task:name', by which its runs and what they cost are found
 
 A stream is not made anew when its task changes: it would forget how far it had come.
 """
@@ -68,7 +69,8 @@ def _task(name: str, task: Task) -> str:
     when = " OR ".join(f"SYSTEM$STREAM_HAS_DATA('{stream.name}')" for stream in task.reads)
     schedule = f"\nSCHEDULE = 'USING CRON {task.cron.text}'" if task.cron else ""
     condition = f"\nWHEN {when}" if when and not task.cron else ""
-    return f"CREATE OR REPLACE TASK {name}\nWAREHOUSE = CDESK_TASKS{schedule}{condition}\nAS EXECUTE IMMEDIATE\n$$\n{_block(task)}\n$$"
+    tag = f"\nQUERY_TAG = 'cdesk:task:{task.name}'"
+    return f"CREATE OR REPLACE TASK {name}\nWAREHOUSE = CDESK_TASKS{schedule}{tag}{condition}\nAS EXECUTE IMMEDIATE\n$$\n{_block(task)}\n$$"
 
 
 def _block(task: Task) -> str:
