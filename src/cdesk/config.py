@@ -142,6 +142,7 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """connection: a name of connections.toml, which may say all that is left out here
     private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
     load: whether the queue is carried there, too · batch_seconds: how long lines are gathered for one batch
+    path: copy: staged files and a warehouse · streaming: Snowpipe Streaming
     statement_seconds_max: how long one statement may take"""
 
     connection: str | None = None
@@ -155,6 +156,7 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     database: str = "CDESK"
     schema: str = "ACTIVITY"
     load: bool = False
+    path: Literal["copy", "streaming"] = "copy"
     batch_seconds: float = 60.0
     statement_seconds_max: float = 600.0
 
