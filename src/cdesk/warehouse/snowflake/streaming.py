@@ -5,12 +5,14 @@
 Each batch ends with an offset token, which Snowflake keeps beside the rows and moves in the same commit. Whoever opens the
 channel is told the last one, and goes on behind it: rows are there once, wherever their sender died.
 
-Limits, Snowflake's: 12 MB/s and 10 requests a second for a channel, 4 MB a request, 2,000 channels for a pipe. One batch at a
-time is under way, small enough for one request: a burst would make the SDK write files to cloud storage instead.
+Limits, Snowflake's: 12 MB/s and 10 requests a second for a channel, 4 MB a request, 2,000 channels for a pipe. A batch is small
+enough for one request: a burst would make the SDK write files to cloud storage instead. The SDK looks for commits once a
+second, so several batches may be under way.
 """
 
 from __future__ import annotations
 
+import os
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +33,8 @@ FLUSH_SECONDS_MAX = 60
 LOOK_SECONDS, LOOK_SECONDS_MAX = 0.02, 1.0
 """How soon a commit is first looked for; then more and more seldom."""
 
+_PATIENCE = {"mgmt_retry_total_backoff_seconds": "30", "data_retry_total_backoff_seconds": "30"}
+"""How long the SDK tries again by itself; then the queue waits."""
 _REOPEN = frozenset({
     "ClosedChannelError", "ClosedClientError", "ChannelClosedByUser", "InvalidChannelError", "InvalidClientError",
     "InputChannelClosed", "OutputChannelClosed", "ChannelNotFound",
@@ -78,12 +82,16 @@ class Channel:
             token: str | None = status.latest_committed_offset_token
             return token
 
-    def send(self, rows: Sequence[Mapping[str, object]], token: str) -> int:
-        """Returns when Snowflake has committed them, with how many of them its pipe refused. Raises WarehouseUnready; then
-        `open` says whether it has."""
+    def send(self, rows: Sequence[Mapping[str, object]], token: str) -> None:
+        """Returns when Snowflake has received them; committed they are when `confirm` says so. Raises WarehouseUnready."""
         with self._translated("send rows"):
             self._channel.append_rows(list(rows), token, token)
             self._channel.wait_for_flush(FLUSH_SECONDS_MAX)
+
+    def confirm(self, token: str) -> int:
+        """Waits until everything up to this token is committed; how many rows the pipe refused since the last time.
+        Raises WarehouseUnready; then `open` says how far it came."""
+        with self._translated("commit rows"):
             status = self._committed(token)
             refused, self._refused = status.rows_error_count - self._refused, status.rows_error_count
             return max(refused, 0)
@@ -152,6 +160,7 @@ def properties(settings: SnowflakeSettings) -> dict[str, str]:
         )
     given["private_key"] = _key(Path(str(key)).expanduser())
     given["url"] = _url(known, str(given["account"]))
+    given |= {"enable_telemetry_reporting": "false", **_PATIENCE}
     return {name: str(value) for name, value in given.items() if value}
 
 
@@ -188,7 +197,8 @@ def _client(settings: SnowflakeSettings, name: str) -> Any:
 
 
 def _sdk() -> Any:
-    """Imported when something is sent: it is large."""
+    """Imported when something is sent: it is large. What it says goes to nobody's terminal: its errors are raised, too."""
+    os.environ.setdefault("SS_LOG_LEVEL", "off")
     try:
         return import_module("snowflake.ingest.streaming")
     except ImportError:

@@ -47,6 +47,8 @@ class StreamedWarehouse(SnowflakeWarehouse):
         self._channel = channel
         self._waiting: list[dict[str, Any]] = []
         self._told: list[Activity] = []
+        self._under_way: list[Activity] = []
+        self._last: str | None = None
         self.bytes_sent = 0
 
     @property
@@ -55,6 +57,7 @@ class StreamedWarehouse(SnowflakeWarehouse):
 
     def open(self) -> str | None:
         """The token of the last batch that Snowflake has. Raises WarehouseUnready and ConfigError."""
+        self._under_way, self._last = [], None
         return self._channel.open()
 
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
@@ -72,14 +75,23 @@ class StreamedWarehouse(SnowflakeWarehouse):
         return merged
 
     def send(self, token: str) -> None:
-        """What waits, as one batch; returns when Snowflake has it. Raises WarehouseUnready."""
+        """What waits, as one batch that ends there. Raises WarehouseUnready; then nothing is under way any more."""
         waiting, told = self._waiting, self._told
-        self.forget()
-        if waiting and self._channel.send(waiting, token):
+        self._waiting, self._told = [], []
+        if waiting:
+            self._channel.send(waiting, token)
+            self._under_way += told
+            self._last = token
+
+    def confirm(self) -> None:
+        """Returns when Snowflake has committed everything that was sent. Raises WarehouseUnready."""
+        last, told = self._last, self._under_way
+        self._last, self._under_way = None, []
+        if last is not None and self._channel.confirm(last):
             super().merge(told)  # what the pipe cannot take goes the other way
 
     def forget(self) -> None:
-        """Nothing waits: the lines are told again."""
+        """What waits and was not sent: its lines are told again."""
         self._waiting, self._told = [], []
 
     def settle(self) -> int:
