@@ -31,7 +31,7 @@ from cdesk.capture.replay import Replay
 from cdesk.capture.transcript import claude_dirs
 from cdesk.capture.watch import Watch, Watched
 from cdesk.clock import SYSTEM_CLOCK, Clock
-from cdesk.config import Home, Settings
+from cdesk.config import Home, Settings, SnowflakeSettings
 from cdesk.context.cache import ContextReader
 from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
@@ -48,6 +48,7 @@ from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at
 from cdesk.queue.recovery import survey
 from cdesk.queue.refusals import Refusals
 from cdesk.upkeep.identity import IdentityDesk
+from cdesk.upload.carried import Carried
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import CATCH_UP_LINES_MAX, Uploader
@@ -81,6 +82,8 @@ BULK_BYTES_MIN = 16 * 1024 * 1024
 SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
 """A small budget holds at least so many segments, and so many backlogs: what is loaded must make room before it is full."""
 AGAIN_SECONDS = 1.0
+SETTLE_SECONDS = 900.0
+"""How often what was streamed of facts known before is joined with them, which wakes a warehouse."""
 COMPACT_AFTER_IDLE_S = 5.0
 COMPACT_ROWS_MIN = 100_000
 PLACES_MAX = 100
@@ -245,6 +248,8 @@ class App(Producer):
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
+        self.carried = Carried(settings.snowflake.path)
+        self._settle: Callable[[], int] = lambda: 0
         self.completeness = Completeness(self.warehouse, lambda: self.uploader.merged, clock=clock)
 
     @cached_property
@@ -427,14 +432,36 @@ class App(Producer):
     @cached_property
     def team(self) -> Uploader:
         """Carries the same lines into the team's warehouse in Snowflake, as a consumer of its own."""
+        wanted = config.snowflake(self.settings, self.environment)
+        if wanted.path == "streaming":
+            return self._streamed(wanted)
         from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
-        warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
-        return Uploader(self._team_reader(), warehouse, self.dead)
+        return Uploader(self._team_reader(), SnowflakeWarehouse(wanted, clock=self.clock), self.dead)
+
+    def _streamed(self, wanted: SnowflakeSettings) -> Uploader:
+        """By Snowpipe Streaming, in a channel of this home's own."""
+        from cdesk.upload.streamed import StreamedReader
+        from cdesk.warehouse.snowflake import streaming
+        from cdesk.warehouse.snowflake.streaming_store import StreamedWarehouse
+
+        channel = streaming.Channel(wanted, streaming.name(self.person.anonymous_customer_id, self.home.path))
+        warehouse = StreamedWarehouse(wanted, channel, clock=self.clock)
+        reader = StreamedReader(
+            self.home.queue, TEAM, self.dead, warehouse, rows_max=streaming.ROWS_MAX, bytes_max=streaming.BYTES_MAX,
+            clock=self.clock,
+        )  # fmt: skip
+        self._settle = warehouse.settle
+        self.carried.bytes_sent = lambda: warehouse.bytes_sent
+        return Uploader(reader, warehouse, self.dead)
 
     def _team_reader(self) -> Reader:
         """Segments are retired by the other consumer, who looks at them all the time."""
         return Reader(self.home.queue, TEAM, self.dead, clock=self.clock, retire=lambda segment: None)
+
+    def team_depth(self) -> Depth:
+        """What waits for the team's warehouse."""
+        return self._team_reader().depth(self.clock.now_ns() / 1e9)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -631,15 +658,23 @@ class App(Producer):
     def _follow_team(self) -> None:
         """Whatever goes wrong is told and tried again with the next batch; the queue keeps everything meanwhile."""
         waiting = self.settings.snowflake.batch_seconds
+        settle_at, settled_rows = self.clock.monotonic() + SETTLE_SECONDS, 0
         while not self._is_closing.is_set():
-            before = self.team.merged
+            before, begun = self.team.merged, self.clock.monotonic()
             try:
                 while not self._is_closing.is_set() and self.team.step(CATCH_UP_LINES_MAX):
                     pass
+                if self.carried.rows != settled_rows and self.clock.monotonic() >= settle_at:
+                    settle_at, settled_rows = self.clock.monotonic() + SETTLE_SECONDS, self.carried.rows
+                    while not self._is_closing.is_set() and self._settle():
+                        self.carried.settled(begun, self.clock.monotonic())
+                self.carried.trouble = None
             except CdeskError as error:
+                self.carried.trouble = str(error)
                 observe.event("error", "team_waits", error=str(error))
             moved = self.team.merged - before
             if moved.inserted or moved.updated:
+                self.carried.moved(moved, begun, self.clock.monotonic())
                 observe.event("info", "team_loaded", inserted=moved.inserted, updated=moved.updated)
             self._is_closing.wait(waiting)
 

@@ -76,6 +76,18 @@ def pressed(queue: dict[str, Any]) -> list[str]:
     return lines
 
 
+def told_of_team(team: dict[str, Any]) -> list[str]:
+    waits = (
+        f"{team['events']:,} activities wait, oldest {show.age(team['lag_s'])}" if team["bytes"] else "has everything"
+    )
+    lines = [f"{'team':<11} {waits}, by {team['path']}"]
+    if team["rows"] is not None:
+        lines.append(
+            f"{'':11} {team['rows']:,} rows in {team['batches']:,} rounds, about {team['credits']:.4f} credits"
+        )
+    return [*lines, f"{'':11} {team['trouble']}"] if team["trouble"] else lines
+
+
 def sentences(status: dict[str, Any]) -> str:
     queue, warehouse = status["queue"], status["warehouse"]
     lines = [f"SAMPLE DATA in {status['home']}"] if status["sample"] else []
@@ -101,6 +113,8 @@ def sentences(status: dict[str, Any]) -> str:
     contexts = status.get("contexts") or {"contexts": 0}
     if contexts["contexts"]:
         lines.append(f"context     {contexts['contexts']:,} kept, the oldest {show.age(contexts['oldest_age_s'])} old")
+    if team := status.get("team"):
+        lines += told_of_team(team)
     for source in status.get("completeness", ()):
         repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
         lines.append(

@@ -100,6 +100,21 @@ class ContextsStatus(msgspec.Struct, frozen=True):
     oldest_age_s: float | None
 
 
+class TeamStatus(msgspec.Struct, frozen=True):
+    """What goes to the team's warehouse. path: copy or streaming · events, bytes: what waits for it · lag_s: age of the oldest
+    of that · rows, batches, credits: since the service started, null when none runs; credits are an estimate · trouble: why
+    nothing goes now"""
+
+    path: str
+    events: int
+    bytes: int
+    lag_s: float
+    rows: int | None = None
+    batches: int | None = None
+    credits: float | None = None
+    trouble: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """lag_s: age of the oldest activity that is durable but not yet in the warehouse"""
 
@@ -115,6 +130,7 @@ class Status(msgspec.Struct, frozen=True):
     completeness: tuple[SourceStatus, ...] = ()
     drift: DriftStatus | None = None
     contexts: ContextsStatus | None = None
+    team: TeamStatus | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -134,6 +150,7 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         completeness=_completeness(app.completeness.rows() if port is not None else app.completeness.rows(None)),
         drift=DriftStatus(*app.drift.unsettled()),
         contexts=_contexts(app),
+        team=_team(app, port is not None) if app.settings.snowflake.load else None,
     )
 
 
@@ -165,6 +182,14 @@ def _counted(app: App) -> Counted:
         counts.acknowledged, app.reader.delivered, merged.inserted, merged.updated, merged.unchanged,
         counts.rotations, app.reader.damaged, app.reader.torn, app.relief.shrunk, app.relief.sampled,
     )  # fmt: skip
+
+
+def _team(app: App, is_running: bool) -> TeamStatus:
+    depth, carried = app.team_depth(), app.carried
+    waits = carried.path, depth.events, depth.bytes, round(depth.oldest_age_s, 3)
+    if not is_running:
+        return TeamStatus(*waits)
+    return TeamStatus(*waits, carried.rows, carried.batches, round(carried.credits, 6), carried.trouble)
 
 
 def _contexts(producer: Producer) -> ContextsStatus:

@@ -17,6 +17,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class Channel:
         self._make_client = client or (lambda: _client(settings, name))
         self._client: Any = None
         self._channel: Any = None
-        self._refused = 0
+        self._refused = 0  # rows, since the channel was made, as Snowflake counts
 
     @property
     def is_open(self) -> bool:
@@ -78,7 +79,7 @@ class Channel:
         with self._translated("open the channel"):
             self._client = self._client or self._make_client()
             self._channel, status = self._client.open_channel(self.name)
-            self._refused = status.rows_error_count
+            self._refused = int(status.rows_error_count)
             token: str | None = status.latest_committed_offset_token
             return token
 
@@ -93,8 +94,8 @@ class Channel:
         Raises WarehouseUnready; then `open` says how far it came."""
         with self._translated("commit rows"):
             status = self._committed(token)
-            refused, self._refused = status.rows_error_count - self._refused, status.rows_error_count
-            return max(refused, 0)
+            before, self._refused = self._refused, int(status.rows_error_count)
+            return max(self._refused - before, 0)
 
     def close(self) -> None:
         """What was sent and not yet committed is told again by who opens the channel next."""
@@ -141,6 +142,11 @@ def _failed(doing: str, code: str, said: str) -> WarehouseUnready:
     advice = _REMEDIES.get(code, "See that Snowflake can be reached.")
     kind = ChannelLost if code in _REOPEN else WarehouseUnready
     return kind(f"Snowpipe Streaming could not {doing}: {line}.", f"{advice} {_LATER}")
+
+
+def name(host: str, home: Path, shard: int = 0) -> str:
+    """Of the channel: two homes of one machine must not take each other's."""
+    return f"{host}_{sha256(str(home.resolve()).encode()).hexdigest()[:8]}_{shard}"
 
 
 def properties(settings: SnowflakeSettings) -> dict[str, str]:
