@@ -1,6 +1,6 @@
 """A process that carries a queue into Snowpipe Streaming, until somebody kills it.
 
-python sender.py HOME PORT KEY      prints how many lines each batch moved; ends when the queue is empty
+python sender.py HOME PORT KEY ROWS     prints how many lines each batch moved, of ROWS at most; ends when the queue is empty
 """
 
 from __future__ import annotations

@@ -140,7 +140,10 @@ class Reader:
         it has."""
         with translated("find the place to read on"):
             present = {path.name for path in segments(self._folder)}
-        self._at = {**self._at, **{name: at for name, at in offsets.items() if name in present}}
+            at = {**self._at, **{name: offset for name, offset in offsets.items() if name in present}}
+            if at != self._at:
+                self._offsets.save(at)
+                self._at = at
 
     def withdraw(self) -> None:
         """This consumer is no more: nothing has to stay for it, and it would begin anew."""

@@ -204,7 +204,7 @@ def _client(settings: SnowflakeSettings, name: str) -> Any:
 
 def _sdk() -> Any:
     """Imported when something is sent: it is large. What it says goes to nobody's terminal: its errors are raised, too."""
-    os.environ.setdefault("SS_LOG_LEVEL", "off")
+    os.environ.setdefault("SS_LOG_LEVEL", "error")
     try:
         return import_module("snowflake.ingest.streaming")
     except ImportError:
