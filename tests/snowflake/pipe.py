@@ -71,7 +71,7 @@ def _plain(encoding: str, body: bytes, folder: Path) -> bytes:
         return body
     path = folder / "body.ndjson.zst"
     path.write_bytes(body)
-    lines = duckdb.sql(f"SELECT json FROM read_ndjson_objects('{path}', compression = 'zstd')").fetchall()
+    lines = duckdb.execute(f"SELECT json FROM read_ndjson_objects('{path}', compression = 'zstd')").fetchall()
     return "\n".join(line for (line,) in lines).encode()
 
 

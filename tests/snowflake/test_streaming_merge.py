@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,23 @@ from cdesk import sample
 from cdesk.activity.codec import decode_raw
 from cdesk.activity.identity import activity_id
 from cdesk.activity.model import Activity
+from cdesk.config import SnowflakeSettings
 from cdesk.queue import Reader
+from cdesk.warehouse.facts import whole
 from cdesk.warehouse.snowflake.sessions import Sessions
+from cdesk.warehouse.snowflake.streaming import Channel
 from cdesk.warehouse.snowflake.streaming_store import StreamedWarehouse
 from cdesk.warehouse.warehouse import Warehouse
 
 
-class Landing:
+class Landing(Channel):
     """A channel whose rows are in the landing table at once."""
 
-    name = "host_test_0"
-    is_open = True
-
     def __init__(self, sessions: Sessions) -> None:
+        super().__init__(SnowflakeSettings(), "host_test_0")
         self._sessions = sessions
 
-    def send(self, rows: Iterable[dict[str, Any]], token: str) -> None:
+    def send(self, rows: Sequence[Mapping[str, object]], token: str) -> None:
         with self._sessions.take() as session:
             session.execute(
                 "INSERT INTO CLAUDE_STREAMED (id, channel, sent_at, line) "
@@ -47,9 +48,6 @@ class Landing:
 
     def confirm(self, token: str) -> int:
         return 0
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -112,12 +110,12 @@ def test_random_histories_end_as_by_the_copy_path(account: Account, streamed: St
     """Several sources tell of facts, under first and second names, in any order and batches, some of it twice."""
     chance = random.Random(11)
     told = _history(chance, "a history")
-    _in_batches(chance, [_named(one, "c-") for one in told], account.warehouse.merge)
-    _in_batches(chance, [_named(one, "s-") for one in told], lambda batch: carried(account, streamed, batch))
+    _in_batches(chance, [_named(one, "copied ") for one in told], account.warehouse.merge)
+    _in_batches(chance, [_named(one, "stream ") for one in told], lambda batch: carried(account, streamed, batch))
     names = sorted({name for one in told for name in one.names})
-    by_copy = said(account.warehouse, [f"c-{name}" for name in names])
-    by_stream = said(account.warehouse, [f"s-{name}" for name in names])
-    assert _nameless(by_copy, "c-") == _nameless(by_stream, "s-") and len(by_copy) >= 4
+    by_copy = said(account.warehouse, [f"copied {name}" for name in names])
+    by_stream = said(account.warehouse, [f"stream {name}" for name in names])
+    assert _nameless(by_copy, "copied ") == _nameless(by_stream, "stream ") and len(by_copy) >= 4
     assert account.warehouse.query("SELECT COUNT(*) FROM CLAUDE_UNSETTLED").rows == [(0,)]
 
 
@@ -131,7 +129,7 @@ def test_a_day_of_transcripts_ends_as_in_the_embedded_warehouse(
     reader = Reader(tmp_path / "home" / "queue", "snowflake", house.dead)
     reader.read(lines_max=0)  # from now on its lines stay until it has them
     house.take(tmp_path / "claude")
-    told = [decode_raw(line).whole() for line in reader.read().lines]
+    told = [whole(decode_raw(line)) for line in reader.read().lines]
     left = carried(account, streamed, told[:30], told[30:])
     ids = [one.activity_id for one in told]
     assert said(house.warehouse, ids) == said(account.warehouse, ids)
