@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,12 +19,13 @@ from tests.snowflake.pipe import Pipe, Signed, served, signed
 
 from cdesk.activity.codec import encode
 from cdesk.activity.model import Activity
-from cdesk.config import SnowflakeSettings
+from cdesk.app import App
+from cdesk.config import Home, Settings, SnowflakeSettings
 from cdesk.errors import ConfigError, WarehouseUnready
 from cdesk.queue import DeadLetters, Reader, Writer
 from cdesk.upload.streamed import StreamedReader, offsets, token
 from cdesk.upload.uploader import Uploader
-from cdesk.warehouse.snowflake.streaming import Channel, properties
+from cdesk.warehouse.snowflake.streaming import Channel, name, properties
 from cdesk.warehouse.snowflake.streaming_store import StreamedWarehouse
 
 ROWS = int(os.environ.get("CDESK_STREAMED_ROWS", "5000"))
@@ -118,6 +119,24 @@ def confirm(carrying: Uploader) -> None:
     reader = carrying._reader
     assert isinstance(reader, StreamedReader)
     reader._confirm()
+
+
+@needs_sdk
+def test_the_service_streams_when_the_settings_say_so(
+    pipe: Pipe, files: Signed, tmp_path: Path, deployed: Callable[[Path], Path]
+) -> None:
+    """In a channel of its home's own."""
+    home = Home(tmp_path / "home")
+    deployed(home.warehouse)
+    wanted = msgspec.structs.replace(sender.settings(tmp_path / "c", pipe.port, files.user_key), load=True)
+    app = App(home, Settings(snowflake=wanted), {"HOME": str(tmp_path)})
+    app.team.step()
+    written(home.path, 20)
+    assert app.team.step() == 20 and app.team.step() == 0
+    assert ids(pipe, tmp_path) == [f"a-{n}" for n in range(20)]
+    assert list(pipe.channels) == [name(app.person.anonymous_customer_id, home.path)]
+    assert app.team_depth().bytes == 0 and app.carried.credits > 0
+    app.close()
 
 
 @needs_sdk
