@@ -51,9 +51,11 @@ from cdesk.queue.pressure import Change, Level, Pressure, Thresholds, level_at
 from cdesk.queue.recovery import survey
 from cdesk.queue.refusals import Refusals
 from cdesk.upkeep.identity import IdentityDesk
+from cdesk.upload.carried import Carried
 from cdesk.upload.drift import Drift
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import CATCH_UP_LINES_MAX, RETRY_LINES_MIN, Uploader
+from cdesk.warehouse.warehouse import Merged
 
 if TYPE_CHECKING:
     from cdesk.artifact.artifacts import Artifacts
@@ -89,6 +91,8 @@ BULK_BYTES_MIN = 16 * 1024 * 1024
 SEGMENT_SHARE, BACKLOG_SHARE, BULK_SHARE = 8, 4, 16
 """A small budget holds at least so many segments, and so many backlogs: what is loaded must make room before it is full."""
 AGAIN_SECONDS = 1.0
+SETTLE_SECONDS = 900.0
+"""How often what was streamed of facts known before is joined with them, which wakes a warehouse."""
 COMPACT_AFTER_IDLE_S = 5.0
 COMPACT_ROWS_MIN = 100_000
 PLACES_MAX = 100
@@ -263,6 +267,8 @@ class App(Producer):
         self._threads: list[threading.Thread] = []
         self._moved_at = clock.monotonic()
         self._moved_since_compact = 0
+        self.carried = Carried(settings.snowflake.path)
+        self._settle: Callable[[], int] = lambda: 0
         self.completeness = Completeness(self.warehouse, lambda: self.uploader.merged, clock=clock)
 
     @cached_property
@@ -457,12 +463,31 @@ class App(Producer):
     @cached_property
     def team(self) -> Uploader:
         """Carries the same lines into the team's warehouse in Snowflake, as a consumer of its own."""
+        wanted = self._snowflake()
+        if wanted.path == "streaming":
+            return self._streamed(wanted)
         return Uploader(
             self._other_reader(TEAM),
             self.team_warehouse,
             self.dead,
             measured=lambda: self.meter.apart("ingest", "snowflake"),
         )
+
+    def _streamed(self, wanted: SnowflakeSettings) -> Uploader:
+        """By Snowpipe Streaming, in a channel of this home's own."""
+        from cdesk.upload.streamed import StreamedReader
+        from cdesk.warehouse.snowflake import streaming
+        from cdesk.warehouse.snowflake.streaming_store import StreamedWarehouse
+
+        channel = streaming.Channel(wanted, streaming.name(self.person.anonymous_customer_id, self.home.path))
+        warehouse = StreamedWarehouse(wanted, channel, clock=self.clock)
+        reader = StreamedReader(
+            self.home.queue, TEAM, self.dead, warehouse, rows_max=streaming.ROWS_MAX, bytes_max=streaming.BYTES_MAX,
+            clock=self.clock,
+        )  # fmt: skip
+        self._settle = warehouse.settle
+        self.carried.bytes_sent = lambda: warehouse.bytes_sent
+        return Uploader(reader, warehouse, self.dead, measured=lambda: self.meter.apart("ingest", "snowflake"))
 
     @cached_property
     def costs(self) -> Costs:
@@ -531,6 +556,10 @@ class App(Producer):
     def _other_reader(self, consumer: str) -> Reader:
         """Segments are retired by the warehouse's own consumer, who looks at them all the time."""
         return Reader(self.home.queue, consumer, self.dead, clock=self.clock, retire=lambda segment: None)
+
+    def team_depth(self) -> Depth:
+        """What waits for the team's warehouse."""
+        return self._other_reader(TEAM).depth(self.clock.now_ns() / 1e9)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -738,43 +767,67 @@ class App(Producer):
         consumer: str,
         uploader: Callable[[], Uploader],
         seconds: float,
+        *,
         holds: Callable[[], bool] = lambda: False,
-        after: Callable[[], None] = lambda: None,
+        settle: Callable[[], None] = lambda: None,
+        after: Callable[[Merged, float], None] = lambda moved, begun: None,
     ) -> None:
         """Whatever goes wrong is told, when it is something new, and tried again with the next batch; the queue keeps
-        everything meanwhile. holds: nothing may go there now · after: something went there"""
+        everything meanwhile. holds: nothing may go there now · settle: what is to be done besides, each round
+        after: so much went there, since a moment of the monotonic clock"""
         failures = 0
         while not self._is_closing.is_set():
             if holds():
                 self._is_closing.wait(seconds)
                 continue
-            trouble = None
+            trouble, begun, moved = None, self.clock.monotonic(), Merged()
             try:
                 carrier = uploader()
                 before = carrier.merged
-                while not self._is_closing.is_set() and carrier.step(
-                    max(CATCH_UP_LINES_MAX >> failures, RETRY_LINES_MIN)
-                ):
-                    failures = 0
-                moved = carrier.merged - before
-                if moved.inserted or moved.updated:
-                    observe.event("info", f"{consumer}_loaded", inserted=moved.inserted, updated=moved.updated)
-                    after()
+                try:
+                    while not self._is_closing.is_set() and carrier.step(
+                        max(CATCH_UP_LINES_MAX >> failures, RETRY_LINES_MIN)
+                    ):
+                        failures = 0
+                    settle()
+                finally:
+                    moved = carrier.merged - before
             except CdeskError as error:
                 trouble, failures = str(error), failures + 1
+            if moved.inserted or moved.updated:
+                observe.event("info", f"{consumer}_loaded", inserted=moved.inserted, updated=moved.updated)
+                after(moved, begun)
             if trouble and trouble != self.trouble.get(consumer):
                 observe.event("error", f"{consumer}_waits", error=trouble)
             self.trouble[consumer] = trouble
             self._is_closing.wait(seconds)
 
     def _carry_to_team(self) -> None:
-        """Within the budget of the day."""
+        """Within the budget of the day. Facts that were known before are joined now and then."""
+        settle_at, settled_rows = self.clock.monotonic() + SETTLE_SECONDS, 0
 
-        def look() -> None:
+        def settle() -> None:
+            nonlocal settle_at, settled_rows
+            begun = self.clock.monotonic()
+            if self.carried.rows == settled_rows or begun < settle_at:
+                return
+            settle_at, settled_rows = begun + SETTLE_SECONDS, self.carried.rows
+            while not self._is_closing.is_set() and self._settle():
+                self.carried.settled(begun, self.clock.monotonic())
+
+        def after(moved: Merged, begun: float) -> None:
+            self.carried.moved(moved, begun, self.clock.monotonic())
             if self.team_costs is not None:
                 self.team_costs.look()
 
-        self._carry_on(TEAM, lambda: self.team, self.settings.snowflake.batch_seconds, self._is_over_budget, look)
+        self._carry_on(
+            TEAM,
+            lambda: self.team,
+            self.settings.snowflake.batch_seconds,
+            holds=self._is_over_budget,
+            settle=settle,
+            after=after,
+        )
 
     def _carry_to_collector(self) -> None:
         self._carry_on(COLLECTOR, lambda: self.collector, self.settings.collector.batch_seconds)

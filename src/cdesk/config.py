@@ -144,6 +144,7 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """connection: a name of connections.toml, which may say all that is left out here
     private_key_file, token_file: where the key of a key pair, or an OAuth token, is; no secret stands here
     load: whether the queue is carried there, too · batch_seconds: how long lines are gathered for one batch
+    path: copy: staged files and a warehouse · streaming: Snowpipe Streaming
     statement_seconds_max: how long one statement may take
     retention: who deletes what is old: a task of ours, or Snowflake's storage lifecycle policies
     budget_usd_per_day: what a day in Snowflake may cost, 0: no limit; loading pauses there · budget_soft_share: from which
@@ -160,6 +161,7 @@ class SnowflakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     database: str = "CDESK"
     schema: str = "ACTIVITY"
     load: bool = False
+    path: Literal["copy", "streaming"] = "copy"
     batch_seconds: float = 60.0
     statement_seconds_max: float = 600.0
     retention: Literal["task", "policy"] = "task"

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.surface.page_service import NOW, Served, prompt, serve
+
+from cdesk.cli.status import told_of_team
+from cdesk.config import Settings, SnowflakeSettings
+from cdesk.warehouse.warehouse import Merged
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z]+="[^"\\\n]*"(?:,[a-z]+="[^"\\\n]*")*\})? (-?[0-9.e+-]+)')
 
@@ -65,3 +70,29 @@ def test_what_waits_is_shown(served: Served) -> None:
 
 def test_it_needs_the_token(served: Served) -> None:
     assert served.client.get("/metrics", headers={"Authorization": ""}).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["copy", "streaming"])
+def test_what_goes_to_the_teams_warehouse_is_told(path: Literal["copy", "streaming"], tmp_path: Path) -> None:
+    """By either path: what waits, and what was carried and may have cost since the service started."""
+    team = SnowflakeSettings(connection="team", load=True, path=path)
+    with serve(tmp_path, settings=Settings(snowflake=team)) as served:
+        served.app.team_depth()
+        served.app._team_reader().read(lines_max=0)  # its lines stay until it has them
+        served.put(prompt(NOW, "hello"))
+        served.app.carried.moved(Merged(inserted=3, updated=2), 100.0, 140.0)
+        served.app.carried.bytes_sent = lambda: 10**9 if path == "streaming" else 0
+        found, status = samples(served), served.client.get("/v1/status").json()["team"]
+    labels = f'{{path="{path}"}}'
+    assert found[f"cdesk_team_rows_total{labels}"] == 5 and found[f"cdesk_team_batches_total{labels}"] == 1
+    assert found[f"cdesk_team_credits_total{labels}"] == pytest.approx(
+        100 / 3600 if path == "copy" else 0.0037, abs=1e-6
+    )
+    assert found[f"cdesk_team_waiting_bytes{labels}"] == status["bytes"] > 0
+    told = told_of_team(status)
+    assert (
+        told[0].startswith("team        1 activities wait")
+        and told[0].endswith(f"by {path}")
+        and "5 rows in 1 rounds" in told[1]
+    )
+    assert told_of_team(status | {"trouble": "no way."})[-1].strip() == "no way."

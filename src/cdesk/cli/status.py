@@ -76,7 +76,7 @@ def pressed(queue: dict[str, Any]) -> list[str]:
     return lines
 
 
-def team(status: dict[str, Any]) -> list[str]:
+def told_of_collector(status: dict[str, Any]) -> list[str]:
     """Where activities go from here, and who sends here."""
     lines = []
     if forward := status.get("forward"):
@@ -93,6 +93,18 @@ def team(status: dict[str, Any]) -> list[str]:
         accepted = sum(one["accepted"] for one in collector["laptops"])
         lines.append(f"collects    {at}; {len(collector['laptops']):,} laptops invited, {accepted:,} lines taken")
     return lines
+
+
+def told_of_team(team: dict[str, Any]) -> list[str]:
+    waits = (
+        f"{team['events']:,} activities wait, oldest {show.age(team['lag_s'])}" if team["bytes"] else "has everything"
+    )
+    lines = [f"{'team':<11} {waits}, by {team['path']}"]
+    if team["rows"] is not None:
+        lines.append(
+            f"{'':11} {team['rows']:,} rows in {team['batches']:,} rounds, about {team['credits']:.4f} credits"
+        )
+    return [*lines, f"{'':11} {team['trouble']}"] if team["trouble"] else lines
 
 
 def sentences(status: dict[str, Any]) -> str:
@@ -120,7 +132,7 @@ def sentences(status: dict[str, Any]) -> str:
     contexts = status.get("contexts") or {"contexts": 0}
     if contexts["contexts"]:
         lines.append(f"context     {contexts['contexts']:,} kept, the oldest {show.age(contexts['oldest_age_s'])} old")
-    lines += team(status)
+    lines += told_of_collector(status)
     if cpu := sum(((status.get("cost") or {}).get("cpu_s") or {}).values()):
         lines.append(
             f"cost        {show.number(cpu) if cpu >= 10 else f'{cpu:.1f}'} s of processor today: `cdesk cost`"
@@ -129,6 +141,8 @@ def sentences(status: dict[str, Any]) -> str:
         from cdesk.cli.cost import budget
 
         lines.append(f"{'':11} {budget(status['budget'])}")
+    if team := status.get("team"):
+        lines += told_of_team(team)
     for source in status.get("completeness", ()):
         repaired = f", {source['repaired']:,} repaired from transcripts" if source["repaired"] else ""
         lines.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,6 +134,16 @@ class Reader:
             self._at = at
             self.delivered += len(delivery.lines)
         self._delete_finished()
+
+    def move(self, offsets: Mapping[str, int]) -> None:
+        """Goes on from there in these segments, as far as they are still here: who takes the lines knows better how many
+        it has."""
+        with translated("find the place to read on"):
+            present = {path.name for path in segments(self._folder)}
+            at = {**self._at, **{name: offset for name, offset in offsets.items() if name in present}}
+            if at != self._at:
+                self._offsets.save(at)
+                self._at = at
 
     def withdraw(self) -> None:
         """This consumer is no more: nothing has to stay for it, and it would begin anew."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cdesk.app import COLLECTOR, App, Producer
+from cdesk.app import COLLECTOR, TEAM, App, Producer
 from cdesk.capture.backfill import Progress
 from cdesk.capture.collected import Heard
 from cdesk.query.cost import BudgetStanding
@@ -127,6 +127,21 @@ class CostStatus(msgspec.Struct, frozen=True):
     cpu_s: dict[str, float]
 
 
+class TeamStatus(msgspec.Struct, frozen=True):
+    """What goes to the team's warehouse. path: copy or streaming · events, bytes: what waits for it · lag_s: age of the oldest
+    of that · rows, batches, credits: since the service started, null when none runs; credits are an estimate · trouble: why
+    nothing goes now"""
+
+    path: str
+    events: int
+    bytes: int
+    lag_s: float
+    rows: int | None = None
+    batches: int | None = None
+    credits: float | None = None
+    trouble: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """lag_s: age of the oldest activity that is durable but not yet in the warehouse
     budget: how today stands to what it may cost in Snowflake; null where that is not known, or no Snowflake is set"""
@@ -147,6 +162,7 @@ class Status(msgspec.Struct, frozen=True):
     collector: CollectorStatus | None = None
     cost: CostStatus | None = None
     budget: BudgetStanding | None = None
+    team: TeamStatus | None = None
 
 
 def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | None = None) -> Status:
@@ -170,6 +186,7 @@ def of_app(app: App, port: int | None, backfill: Progress | None, pid: int | Non
         collector=_collector(app),
         cost=CostStatus(app.costs.today()),
         budget=app.costs.standing(),
+        team=_team(app, port is not None) if app.settings.snowflake.load else None,
     )
 
 
@@ -216,6 +233,14 @@ def _collector(app: App) -> CollectorStatus | None:
     if app.listens_at is None and not app.home.laptops.exists():
         return None
     return CollectorStatus(app.listens_at, tuple(app.collected.heard()))
+
+
+def _team(app: App, is_running: bool) -> TeamStatus:
+    depth, carried = app.team_depth(), app.carried
+    waits = carried.path, depth.events, depth.bytes, round(depth.oldest_age_s, 3)
+    if not is_running:
+        return TeamStatus(*waits)
+    return TeamStatus(*waits, carried.rows, carried.batches, round(carried.credits, 6), app.trouble.get(TEAM))
 
 
 def _contexts(producer: Producer) -> ContextsStatus:

@@ -101,6 +101,16 @@ def metrics(status: Status) -> Iterator[Metric]:
             yield _gauge(
                 "cdesk_snowflake_budget_usd", "US dollars that a day may cost there.", status.budget.budget_usd
             )
+    if (team := status.team) is not None:
+        path = f'path="{team.path}"'
+        yield _gauge(
+            "cdesk_team_lag_seconds", "Age of the oldest activity the team's warehouse waits for.", team.lag_s, path
+        )
+        yield _gauge("cdesk_team_waiting_bytes", "Bytes that wait for the team's warehouse.", team.bytes, path)
+        if team.rows is not None and team.batches is not None and team.credits is not None:
+            yield Metric("cdesk_team_rows_total", "counter", "Rows brought to the team's warehouse.", {path: team.rows})
+            yield Metric("cdesk_team_batches_total", "counter", "Rounds that brought rows.", {path: team.batches})
+            yield Metric("cdesk_team_credits_total", "counter", "Credits for them, estimated.", {path: team.credits})
     yield Metric("cdesk_completeness_ratio", "gauge", "Part of the facts it can see that a source saw.", {
         f'source="{seen.source}"': round(seen.completeness_pct / 100, 4) for seen in status.completeness
     })  # fmt: skip

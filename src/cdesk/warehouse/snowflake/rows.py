@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from cdesk.activity.model import SCHEMA_VERSION, Activity
+from cdesk.activity.model import SCHEMA_VERSION, Activity, Columns
 from cdesk.warehouse.facts import Changed, Stored, packed
 from cdesk.warehouse.hot import hot
 
@@ -20,6 +20,7 @@ _encode = msgspec.json.Encoder().encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _observations = msgspec.json.Decoder(list[Activity])
+_COLUMNS = Columns.__struct_encode_fields__
 
 
 def lines(changed: Iterable[Changed], batch: str, seq: int, was_seq: dict[str, int], ingested_at: datetime) -> bytes:
@@ -28,25 +29,42 @@ def lines(changed: Iterable[Changed], batch: str, seq: int, was_seq: dict[str, i
 
 
 def _line(one: Changed, batch: str, seq: int, was_seq: dict[str, int], ingested_at: datetime) -> dict[str, Any]:
+    more = {
+        "batch": batch, "was_seq": was_seq.get(one.activity.activity_id), "_ingested_at": time_text(ingested_at),
+        "_seq": seq, "_first_seq": one.stored.first_seq if one.stored else seq,
+    }  # fmt: skip
+    return row(one) | {name: value for name, value in more.items() if value is not None}
+
+
+def row(one: Changed) -> dict[str, Any]:
+    """What is said of one fact, by column; nothing of when and by whom it was written."""
     activity = one.activity.without_nulls()
     sources = sorted(one.seen)
     said = hot(activity.feature_json)
     values: dict[str, Any] = {
-        "batch": batch, "was_seq": was_seq.get(activity.activity_id),
-        "activity_id": activity.activity_id, "ts": _time(activity.ts), "customer": activity.customer,
+        "activity_id": activity.activity_id, "ts": time_text(activity.ts), "customer": activity.customer,
         "anonymous_customer_id": activity.anonymous_customer_id, "activity": activity.activity,
         "feature_json": activity.feature_json, "revenue_impact": activity.revenue_impact, "link": activity.link,
         "_org_id": activity.org_id, "_session_id": activity.session_id, "_source": ",".join(sources),
-        "_schema_version": SCHEMA_VERSION, "_ingested_at": _time(ingested_at), "_query_tag": activity.query_tag,
+        "_schema_version": SCHEMA_VERSION, "_query_tag": activity.query_tag,
         "_identity": activity.identity, "_also_id": activity.also_id, "_also_id_2": activity.also_id_2,
         "_observations": packed(one.seen) if len(sources) > 1 else None,
-        "_seq": seq, "_first_seq": one.stored.first_seq if one.stored else seq,
         **{f"_{name}": getattr(said, name) for name in said.__struct_fields__},
     }  # fmt: skip
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _time(at: datetime) -> str:
+def observations(line: bytes | str) -> list[Activity]:
+    """What the sources said behind a line of `row`."""
+    said: dict[str, Any] = msgspec.json.decode(line)
+    if seen := said.get("_observations"):
+        return _observations.decode(seen)
+    known = {name: said[name] for name in _COLUMNS if name in said}
+    known["ts"] = datetime.fromisoformat(said["ts"]).replace(tzinfo=UTC)
+    return [msgspec.convert(known | {"feature_json": said.get("feature_json", {})}, Activity)]
+
+
+def time_text(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
