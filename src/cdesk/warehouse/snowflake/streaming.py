@@ -27,7 +27,7 @@ from cdesk.errors import ConfigError, WarehouseUnready
 
 TABLE = "CLAUDE_STREAMED"
 ROWS_MAX = 2_000
-BYTES_MAX = 2 * 1024 * 1024
+BYTES_MAX = 512 * 1024
 """Of queue lines for one batch; compressed, a request stays far below Snowflake's limit."""
 COMMIT_SECONDS_MAX = 120.0
 FLUSH_SECONDS_MAX = 60
