@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import duckdb
 from benchmarks import machine
-from tests.snowflake.conftest import PYTHON, Emulator, _wait
+from tests.snowflake.conftest import Emulator
+from tests.snowflake.emulator import process
 
 from cdesk.activity.identity import activity_id
 from cdesk.activity.model import Activity
@@ -44,7 +42,6 @@ from cdesk.warehouse.snowflake.sessions import Sessions
 from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
 ROWS = 2_000
-SERVER = Path(__file__).resolve().parents[1] / "tests" / "snowflake" / "emulator" / "server.py"
 ONE_MORE = Extra("tasks/benchmark", "ALTER TABLE METRICS_DUE ADD COLUMN IF NOT EXISTS note VARCHAR;")
 _number = itertools.count(1)
 
@@ -134,26 +131,10 @@ def show(target: str, rounds: list[dict[str, float]]) -> None:
 
 @contextmanager
 def emulator() -> Iterator[Emulator]:
-    if not PYTHON.exists():
+    if not process.PYTHON.exists():
         raise SystemExit("there is no emulator of Snowflake: `make test`, or set CDESK_EMULATOR_PYTHON")
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free, Path(folder, "log").open("wb") as log:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        connections = Path(folder, "connections.toml")
-        connections.write_text(
-            f'[emulator]\naccount = "fakesnow"\nuser = "fake"\npassword = "snow"\nhost = "127.0.0.1"\nport = {port}\n'
-            'protocol = "http"\n'
-        )
-        connections.chmod(0o600)
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        server = subprocess.Popen([PYTHON, str(SERVER), str(port)], env=environment, stdout=log, stderr=log)
-        try:
-            _wait(server, port, Path(folder, "log"))
-            yield Emulator(port, connections)
-        finally:
-            server.terminate()
-            server.wait(20)
+    with tempfile.TemporaryDirectory() as folder, process.running(Path(folder)) as server:
+        yield Emulator(server.port, server.connections)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.snowflake.conftest import ROOT, Emulator
+from tests.snowflake.conftest import Emulator
+from tests.snowflake.emulator.process import ROOT
 
 from cdesk.cli.deploy import _write as write
 from cdesk.config import SnowflakeSettings

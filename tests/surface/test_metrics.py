@@ -78,7 +78,7 @@ def test_what_goes_to_the_teams_warehouse_is_told(path: Literal["copy", "streami
     team = SnowflakeSettings(connection="team", load=True, path=path)
     with serve(tmp_path, settings=Settings(snowflake=team)) as served:
         served.app.team_depth()
-        served.app._team_reader().read(lines_max=0)  # its lines stay until it has them
+        served.app._other_reader("snowflake").read(lines_max=0)  # its lines stay until it has them
         served.put(prompt(NOW, "hello"))
         served.app.carried.moved(Merged(inserted=3, updated=2), 100.0, 140.0)
         served.app.carried.bytes_sent = lambda: 10**9 if path == "streaming" else 0
