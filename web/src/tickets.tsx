@@ -47,7 +47,7 @@ export function TicketsPage() {
       )}
       {found && found.length > 0 && (
         <div className="card scroll" tabIndex={0} role="region" aria-label="Tickets">
-          <table className="artifacts-table">
+          <table className="tickets-table">
             <thead>
               <tr>
                 <th scope="col">Question</th>
