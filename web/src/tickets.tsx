@@ -181,7 +181,7 @@ function Standing({ ticket, acts }: { ticket: Ticket; acts: ReturnType<typeof us
           <dt>Kept until</dt>
           <dd><Time at={ticket.expires_at}>{full(ticket.expires_at)}</Time></dd>
           <dt>May read</dt>
-          <dd>{bytes(ticket.bytes_max)}{ticket.estimate && `; about ${bytes(ticket.estimate.bytes)} in ${plural(ticket.estimate.rows, "row")} expected`}</dd>
+          <dd>{bytes(ticket.bytes_max)}{ticket.estimate && ticket.estimate.rows > 0 && `; about ${bytes(ticket.estimate.bytes)} in ${plural(ticket.estimate.rows, "row")} expected`}</dd>
           {ticket.artifact_id && (
             <>
               <dt>Citation</dt>

@@ -158,7 +158,7 @@ def _line(ticket: Any) -> str:
         said += f", {ticket['row_count']:,} rows in {ticket['artifact_id']}, cite cdesk:{ticket['query_id']}"
     if ticket["sample"]:
         said += f"\n{ticket['sample']['watermark']}"
-    elif ticket["estimate"]:
+    elif ticket["state"] in (*WAITING, "done") and ticket["estimate"] and ticket["estimate"]["rows"]:
         from cdesk.query.estimate import Estimate, in_words
 
         said += f"; {in_words(Estimate(**ticket['estimate']))}"

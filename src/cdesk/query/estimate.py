@@ -8,7 +8,7 @@ are. DuckDB reads a block whole, and once; so the estimate is the number of diff
 
 A layout is read once and again when the table has grown or shrunk by GROWTH, or is older than SECONDS_KEPT. Of a large
 table that takes seconds (0.4 s for each million rows): it is read when the service starts, and later in the background,
-while who asks is told by the one that is known.
+while who asks is told by the one that is known. Who hands in a ticket (`at_once`) waits for none.
 
 What is not foreseen: a LIMIT or a join that stops a scan early (the estimate is too high then); a key of a document that
 no row has, for which the engine reads the documents whole (too low); blocks already in memory (read again for nothing).
