@@ -72,12 +72,12 @@ if TYPE_CHECKING:
     from cdesk.query.adhoc import Adhoc
     from cdesk.query.ask import Asker, Ran, Sampled
     from cdesk.query.cost import BudgetStanding, Costs, TeamCosts
-    from cdesk.query.estimate import Estimator
+    from cdesk.query.estimate import Estimate, Estimator
     from cdesk.query.explain import Explanation
     from cdesk.query.questions import Questions
     from cdesk.query.sample import Sampler
     from cdesk.query.template import Template
-    from cdesk.query.ticket import Ticket, Tickets
+    from cdesk.query.ticket import Kept, Submission, Ticket, Tickets
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
     from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
@@ -435,23 +435,29 @@ class App(Producer):
     @cached_property
     def tickets(self) -> Tickets:
         """Long questions, answered one after the other; those that were not done are taken up."""
-        from cdesk.query.guard import guarded
         from cdesk.query.ticket import Tickets
+
+        def check(asked: Submission) -> Estimate | None:
+            return self.adhoc.foreseen(asked.sql, asked.bytes_max, asked.over_cap)
 
         at_once = max(1, (os.cpu_count() or 1) // 2)
         return Tickets(
-            self.home.tickets, self._answer_ticket, self.query_id, at_once=at_once, check=guarded, clock=self.clock
+            self.home.tickets, self._answer_ticket, self.query_id, at_once=at_once, check=check, clock=self.clock
         )  # fmt: skip
 
-    def _answer_ticket(self, ticket: Ticket, execution: Execution) -> Artifact:
+    def _answer_ticket(self, ticket: Ticket, execution: Execution) -> Kept:
         from cdesk.query.make import MakeRequest, make
-        from cdesk.query.ticket import SECONDS_MAX, TICKET_HOURS
+        from cdesk.query.ticket import SECONDS_MAX, TICKET_HOURS, Kept, Part
 
+        admitted = self.adhoc.admitted(ticket.sql, ticket.bytes_max, ticket.over_cap)
+        sample = admitted.sample
         with self.meter.work("batch", ticket.query_id):
-            return make(
+            artifact = make(
                 self.warehouse, self.artifacts, MakeRequest(ticket.sql, ticket.title), self.person, lambda: ticket.query_id,
-                seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution,
+                seconds_max=SECONDS_MAX, days=TICKET_HOURS / 24, execution=execution, sample=sample,
             )  # fmt: skip
+        part = Part(sample.rate, sample.seed, sample.watermark) if sample else None
+        return Kept(artifact, admitted.estimate, part)
 
     @cached_property
     def team_warehouse(self) -> SnowflakeWarehouse:

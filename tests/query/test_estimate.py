@@ -103,6 +103,28 @@ def test_a_layout_is_read_once(warehouse: DuckDBWarehouse, monkeypatch: pytest.M
     assert estimator.estimate(ALL) == first
 
 
+def test_who_hands_in_a_ticket_waits_for_no_layout(warehouse: DuckDBWarehouse) -> None:
+    """Nothing is said of a large table while its layout is not known, or while another thread reads one; then it is."""
+    estimator = Estimator(warehouse)
+    assert estimator.at_once(ALL) is None
+    while estimator._being_read:
+        time.sleep(0.001)
+    assert estimator.at_once(ALL) == estimator.estimate(ALL)
+    held, let = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with estimator._lock:
+            held.set()
+            assert let.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(60)
+    assert estimator.at_once(ALL) is None
+    let.set()
+    holder.join()
+
+
 def test_who_asks_does_not_wait_for_a_large_layout(warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known answers, while one thread reads it anew."""
     monkeypatch.setattr("cdesk.query.estimate.READ_AT_ONCE_ROWS_MAX", 1_000)

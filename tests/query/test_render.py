@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.artifact.house import House
 from cdesk.artifact.model import FORMS, Artifact, Chart, Column, Form
 from cdesk.errors import UsageError
 from cdesk.query import render
+from cdesk.query.chart import BOTTOM, HEIGHT, TOP
 
 FORMULAS = [
     "=1+1",
@@ -130,6 +132,23 @@ def test_a_chart_draws_what_it_was_kept_with(house: House) -> None:
         assert len([one for one in drawing.iter() if one.tag.endswith(shape)]) == many
     with pytest.raises(UsageError, match="without a chart"):
         rendered(house, house.keep(rows, COLUMNS), "svg")
+
+
+@pytest.mark.parametrize("kind", ["bar", "line"])
+def test_a_samples_chart_says_how_far_off_it_may_be(house: House, kind: str) -> None:
+    """A bar from the least to the most around each figure whose error is known, within the sheet, and what it means."""
+    columns = [Column("name", "VARCHAR"), Column("cost", "DOUBLE"), Column("cost_error", "DOUBLE")]
+    rows = [("a", 10.0, 5.0), ("b", 4.0, None), ("c", 2.0, 3.0)]
+    drawing = ET.fromstring(rendered(house, house.keep(rows, columns, chart=Chart(kind, "name", "cost")), "svg"))  # type: ignore[arg-type]
+    errors = [one.get("d", "") for one in drawing.iter() if one.get("class") == "error"]
+    spans = [(float(top), float(foot)) for top, foot in (re.findall(r"M[\d.]+ ([\d.]+)H", d) for d in errors)]
+    assert len(spans) == 1 + 2, "the legend's and those of a and c"
+    heights = [foot - top for top, foot in spans]
+    assert heights[1] / heights[2] == pytest.approx(5 / 3, rel=0.02)
+    assert all(TOP - 1 <= top < foot <= HEIGHT - BOTTOM + 1 for top, foot in spans[1:])
+    assert any("± (95 %)" in (one.text or "") for one in drawing.iter())
+    plain = house.keep([row[:2] for row in rows], columns[:2], chart=Chart(kind, "name", "cost"))  # type: ignore[arg-type]
+    assert b"95 %" not in rendered(house, plain, "svg")
 
 
 def test_each_form_has_a_name_of_its_own(house: House) -> None:

@@ -18,12 +18,11 @@ import pytest
 from tests.artifact.house import House
 
 from cdesk.activity.model import Person
-from cdesk.artifact.model import Artifact
 from cdesk.clock import Clock
 from cdesk.errors import QueryRefused, ServiceError, TooManyTickets, UnknownTicket, UsageError
 from cdesk.query import ticket as tickets
 from cdesk.query.make import MakeRequest, make
-from cdesk.query.ticket import ROLE_MAX, RUNS_MAX, TICKET_HOURS, Submission, Ticket, Tickets
+from cdesk.query.ticket import ROLE_MAX, RUNS_MAX, TICKET_HOURS, Checking, Kept, Submission, Ticket, Tickets
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
 from cdesk.warehouse.warehouse import Execution
 
@@ -42,10 +41,10 @@ class Desk:
     at: datetime = NOW
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     let: threading.Event = field(default_factory=threading.Event)
-    answer: Callable[[Ticket, Execution], Artifact] | None = None
+    answer: Callable[[Ticket, Execution], Kept] | None = None
     ids: int = 0
 
-    def wait_until_let(self, ticket: Ticket, execution: Execution) -> Artifact:
+    def wait_until_let(self, ticket: Ticket, execution: Execution) -> Kept:
         self.begun.release()
         while not self.let.wait(0.005):
             if execution.is_interrupted:
@@ -57,7 +56,7 @@ class Desk:
         return f"q_{self.ids}"
 
     @contextmanager
-    def open(self, check: Callable[[str], object] = lambda sql: None) -> Iterator[Tickets]:
+    def open(self, check: Checking = lambda asked: None) -> Iterator[Tickets]:
         clock = Clock(now_ns=lambda: int(self.at.timestamp() * 1_000_000_000))
         opened = Tickets(
             self.folder, self.answer or self.wait_until_let, self.query_id, at_once=1, check=check, clock=clock
@@ -80,12 +79,12 @@ def desk(tmp_path: Path) -> Desk:
 def real(desk: Desk, warehouse: DuckDBWarehouse, house: House) -> Desk:
     """Asks a warehouse."""
 
-    def answer(ticket: Ticket, execution: Execution) -> Artifact:
+    def answer(ticket: Ticket, execution: Execution) -> Kept:
         desk.begun.release()
-        return make(
+        return Kept(make(
             warehouse, house.artifacts, MakeRequest(ticket.sql, ticket.title), Person("robin", "anonymous"),
             lambda: ticket.query_id, days=TICKET_HOURS / 24, execution=execution,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     desk.answer = answer
     return desk
@@ -122,7 +121,7 @@ def test_a_question_that_fails_says_why(real: Desk) -> None:
 
 
 def test_a_mistake_of_ours_ends_the_ticket_not_the_desk(desk: Desk) -> None:
-    def broken(ticket: Ticket, execution: Execution) -> Artifact:
+    def broken(ticket: Ticket, execution: Execution) -> Kept:
         raise ZeroDivisionError
 
     desk.answer = broken
@@ -138,7 +137,7 @@ def test_a_mistake_of_ours_ends_the_ticket_not_the_desk(desk: Desk) -> None:
 def test_what_could_never_run_is_refused_at_once(desk: Desk) -> None:
     """And leaves nothing behind."""
 
-    def check(sql: str) -> None:
+    def check(asked: Submission) -> None:
         raise QueryRefused("this is not SQL.")
 
     with desk.open(check) as opened:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.query.test_ticket import DIGITS, ENDLESS
-from tests.surface.page_service import Served, serve
+from tests.surface.page_service import Served, call, serve
 
 from cdesk.query import ticket as tickets
 
@@ -25,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, deployed: Callable[[Path], 
         yield found
 
 
-def submit(served: Served, sql: str, **more: str) -> dict[str, Any]:
+def submit(served: Served, sql: str, **more: str | int) -> dict[str, Any]:
     answer = served.client.post(PATH, json={"sql": sql, **more})
     assert answer.status_code == 202, answer.text
     ticket: dict[str, Any] = answer.json()
@@ -149,3 +150,61 @@ def called(served: Served, tool: str, **arguments: Any) -> dict[str, Any]:
     result = served.client.post("/mcp", json=asked, headers=headers).json()["result"]
     assert not result["isError"], result
     return dict(result["structuredContent"])
+
+
+# -- what it would read ---------------------------------------------------------------------------------------------
+
+COUNTED = "SELECT activity, count(*) AS times FROM CLAUDE_STREAM_V2 GROUP BY 1"
+
+
+@pytest.fixture(scope="module")
+def filled(served: Served) -> Served:
+    """Two days of calls, so that there is something to read."""
+    now = datetime.now(UTC)
+    served.put(*(call(now - timedelta(minutes=7 * n), False) for n in range(400)))
+    return served
+
+
+def test_a_ticket_says_what_it_reads(filled: Served) -> None:
+    """At once where that is known, and with the answer."""
+    ticket = submit(filled, COUNTED)
+    done = seen(filled, ticket, "done")
+    assert (
+        done["estimate"]["bytes"] > 0 and done["estimate"]["tables"] == ["CLAUDE_STREAM_V2"] and done["sample"] is None
+    )
+    assert ticket["estimate"] in (None, done["estimate"])
+
+
+def test_what_would_read_more_than_it_may_gets_no_ticket(filled: Served) -> None:
+    """The words are those of SQL that is answered at once."""
+    asked = {"sql": COUNTED, "bytes_max": 1000}
+    refused, directly = filled.client.post(PATH, json=asked), filled.client.post("/v1/sql", json=asked)
+    assert (refused.status_code, refused.json()["error"]) == (400, directly.json()["error"])
+    assert "this would read about" in refused.json()["error"] and "its cap is 1,000." in refused.json()["error"]
+
+
+def test_where_it_is_not_known_at_once_it_is_refused_when_it_runs(
+    filled: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody who hands in waits for the layout of a large table."""
+    monkeypatch.setattr(filled.app.adhoc._estimator, "at_once", lambda sql: None)
+    failed = seen(filled, submit(filled, COUNTED, bytes_max=1000), "failed")
+    assert "this would read about" in failed["error"] and failed["artifact_id"] is None
+
+
+def test_a_ticket_answers_from_a_sample(filled: Served) -> None:
+    """Where that is wanted: with a ± to each figure, and it says so wherever it is read."""
+    estimate = filled.client.post("/v1/sql/estimate", json={"sql": COUNTED}).json()
+    done = seen(filled, submit(filled, COUNTED, bytes_max=estimate["bytes"] // 2, over_cap="sample"), "done")
+    assert done["sample"]["rate"] == 0.5 and done["sample"]["watermark"].startswith("SAMPLE: 1 of 2 slices")
+    kept = filled.client.get(f"/v1/artifacts/{done['artifact_id']}").json()
+    assert done["sample"]["watermark"] in kept["title"]
+    assert [column["name"] for column in kept["columns"]] == ["activity", "times", "times_error"]
+    told = called(filled, "get_ticket", ticket=done["ticket"])
+    assert (told["watermark"], told["bytes_expected"]) == (done["sample"]["watermark"], estimate["bytes"])
+
+
+def test_what_cannot_be_sampled_gets_no_ticket(filled: Served) -> None:
+    asked = {"sql": "SELECT DISTINCT activity FROM CLAUDE_STREAM_V2", "bytes_max": 1000, "over_cap": "sample"}
+    refused = filled.client.post(PATH, json=asked)
+    assert refused.status_code == 400 and "this cannot be sampled: it has DISTINCT." in refused.json()["error"]

@@ -21,7 +21,7 @@ export interface Acts {
 }
 
 /** One act at a time; what came of it is said, and the page asks again. room: the page whose acts they are */
-export function useActs(room: "health" | "context" | "artifacts", again: () => void): Acts {
+export function useActs(room: "health" | "context" | "artifacts" | "queries", again: () => void): Acts {
   const [busy, setBusy] = useState<string | null>(null);
   const [said, setSaid] = useState<Said | null>(null);
   function act(name: string, path: string, body: unknown, tell: (outcome: ActOutcome) => Said, method: "POST" | "DELETE" = "POST"): void {

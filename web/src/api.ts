@@ -497,19 +497,40 @@ export interface Artifact extends Listed {
   has_content: boolean;
 }
 
+export interface Ticket {
+  ticket: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled" | "lost";
+  query_id: string;
+  sql: string;
+  title: string;
+  role: string;
+  submitted_at: string;
+  expires_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  progress: number | null;
+  row_count: number | null;
+  artifact_id: string | null;
+  error: string | null;
+  bytes_max: number;
+  estimate: Estimate | null;
+  sample: { rate: number; seed: number; watermark: string } | null;
+}
+
 export interface ArtifactLink {
   url: string;
   expires_at: string;
 }
 
 export interface ArtifactRows {
+  columns: ArtifactColumn[];
   rows: Value[][];
   offset: number;
   row_count: number;
   cursor: string | null;
 }
 
-export type ActOutcome = Artifact | ArtifactLink | RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] } | { id: string };
+export type ActOutcome = Artifact | ArtifactLink | RunReport | Settled | Replayed | { dropped: number } | { tasks: TaskReport[] } | { id: string } | Ticket;
 
 export class ApiError extends Error {
   constructor(

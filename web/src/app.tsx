@@ -15,6 +15,7 @@ import { QuestionPage, QuestionsPage } from "./questions";
 import { Link, useAddress, useTitle } from "./route";
 import { SessionPage } from "./session";
 import { SessionsPage } from "./sessions";
+import { TicketPage, TicketsPage } from "./tickets";
 
 export function App() {
   const { path, query } = useAddress();
@@ -50,6 +51,7 @@ export function App() {
           <Tab href="/sessions" path={path}>Sessions</Tab>
           <Tab href="/projects" path={path}>Projects</Tab>
           <Tab href="/questions" path={path}>Questions</Tab>
+          <Tab href="/tickets" path={path}>Tickets</Tab>
           <Tab href="/artifacts" path={path}>Artifacts</Tab>
           <Tab href="/context" path={path}>Context</Tab>
           <Tab href="/cost" path={path}>Cost</Tab>
@@ -81,13 +83,15 @@ function Page({ path, flow }: { path: string; flow: Flow | null }) {
   if (path === "/context") return <ContextPage flow={flow} />;
   if (path === "/explain") return <ExplainPage />;
   if (path === "/questions") return <QuestionsPage />;
+  if (path === "/tickets") return <TicketsPage />;
   if (path === "/artifacts") return <ArtifactsPage />;
   if (path === "/cost") return <CostPage flow={flow} />;
   if (path === "/health") return <HealthPage flow={flow} />;
-  const [, room, name] = /^\/(sessions|questions|artifacts)\/(.+)$/.exec(path) ?? [];
+  const [, room, name] = /^\/(sessions|questions|tickets|artifacts)\/(.+)$/.exec(path) ?? [];
   const id = decodeURIComponent(name ?? "");
   if (room === "sessions") return <SessionPage key={id} id={id} flow={flow} />;
   if (room === "questions") return <QuestionPage key={id} name={id} />;
+  if (room === "tickets") return <TicketPage key={id} id={id} />;
   if (room === "artifacts") return <ArtifactPage key={id} id={id} />;
   return (
     <section className="card notice">

@@ -1,17 +1,19 @@
 // The part of ECharts that the page needs, loaded after the first paint.
 
-import { BarChart, LineChart } from "echarts/charts";
+import { BarChart, CustomChart, LineChart } from "echarts/charts";
 import { AxisPointerComponent, GridComponent } from "echarts/components";
 import * as core from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-core.use([BarChart, LineChart, GridComponent, AxisPointerComponent, CanvasRenderer]);
+core.use([BarChart, CustomChart, LineChart, GridComponent, AxisPointerComponent, CanvasRenderer]);
 
 export interface Drawn {
   kind: "bars" | "line";
   names: string[];
   series: { name: string; values: (number | null)[]; color: string }[];
   amount: (value: number) => string;
+  /** [bucket, from, to]: what a figure may be in truth. */
+  spans: [number, number, number][];
 }
 
 export interface Engine {
@@ -30,7 +32,7 @@ export function start(place: HTMLElement): Engine {
   const style = (name: string): string => getComputedStyle(place).getPropertyValue(name).trim();
   let buckets = 0;
   return {
-    draw({ kind, names, series, amount }) {
+    draw({ kind, names, series, amount, spans }) {
       buckets = names.length;
       const label = { color: style("--muted"), fontFamily: getComputedStyle(place).fontFamily, fontSize: 11 };
       chart.setOption(
@@ -57,7 +59,7 @@ export function start(place: HTMLElement): Engine {
             axisLabel: { ...label, formatter: (value: number) => (value === 0 ? "" : amount(value)) },
             splitLine: { lineStyle: { color: style("--line"), width: 1 } },
           },
-          series: series.map((one, i) => ({
+          series: [...series.map((one, i) => ({
             name: one.name,
             data: one.values,
             emphasis: { disabled: true },
@@ -78,7 +80,7 @@ export function start(place: HTMLElement): Engine {
                   lineStyle: { width: 2 },
                   itemStyle: { color: one.color },
                 }),
-          })),
+          })), ...(spans.length ? [whiskers(spans, style("--ink"))] : [])],
         },
         { notMerge: true },
       );
@@ -95,5 +97,19 @@ export function start(place: HTMLElement): Engine {
     },
     resize: () => chart.resize(),
     close: () => chart.dispose(),
+  };
+}
+
+const WHISKER = 4;
+
+function whiskers(spans: [number, number, number][], color: string): object {
+  return {
+    type: "custom", data: spans, encode: { x: 0, y: [1, 2] }, z: 3, silent: true,
+    renderItem(_: unknown, api: { value: (at: number) => number; coord: (point: number[]) => number[] }) {
+      const [x = 0, foot = 0] = api.coord([api.value(0), api.value(1)]);
+      const top = api.coord([api.value(0), api.value(2)])[1] ?? 0;
+      const line = (x1: number, y1: number, x2: number, y2: number): object => ({ type: "line", shape: { x1, y1, x2, y2 }, style: { stroke: color, lineWidth: 1 } });
+      return { type: "group", children: [line(x, foot, x, top), line(x - WHISKER, foot, x + WHISKER, foot), line(x - WHISKER, top, x + WHISKER, top)] };
+    },
   };
 }

@@ -9,6 +9,8 @@ export interface PlotSeries {
   name: string;
   /** One for each name; null where nothing is known. */
   values: (number | null)[];
+  /** How far off each may be, where only a part was read; null where that is not known. */
+  errors?: (number | null)[] | undefined;
   /** s0 to s7, or others. */
   swatch: string;
 }
@@ -57,7 +59,7 @@ export function Plot({ kind, names, longNames, series, amount, label }: Plotted 
     if (!isReady || !place.current) return;
     const style = getComputedStyle(place.current);
     const color = (swatch: string): string => style.getPropertyValue(swatch === "others" ? "--s-others" : `--${swatch}`).trim();
-    engine.current?.draw({ kind, names, amount, series: series.map((one) => ({ name: one.name, values: one.values, color: color(one.swatch) })) });
+    engine.current?.draw({ kind, names, amount, series: series.map((one) => ({ name: one.name, values: one.values, color: color(one.swatch) })), spans: spans(kind, series) });
   }, [isReady, kind, names, series, amount, theme]);
 
   useEffect(() => {
@@ -90,6 +92,25 @@ export function Plot({ kind, names, longNames, series, amount, label }: Plotted 
   );
 }
 
+/** [bucket, from, to]: of each figure of a line; of bars, which stand on each other, of the whole: no more than that. */
+function spans(kind: "bars" | "line", series: PlotSeries[]): [number, number, number][] {
+  const around = (values: (number | null)[], errors: (number | null)[] = []): [number, number, number][] =>
+    values.flatMap((value, i) => (value !== null && typeof errors[i] === "number" ? [[i, value - errors[i], value + errors[i]] as [number, number, number]] : []));
+  if (kind === "line") return series.flatMap((one) => around(one.values, one.errors));
+  const [values, errors] = [(series[0]?.values ?? []).map((_, i) => sum(series.map((one) => one.values[i] ?? null))), together(series)];
+  return around(values, errors);
+}
+
+/** No more than this, where each is off by its own. */
+export function together(series: PlotSeries[]): (number | null)[] {
+  return (series[0]?.values ?? []).map((_, i) => {
+    const known = series.filter((one) => (one.values[i] ?? null) !== null);
+    return known.length && known.every((one) => typeof one.errors?.[i] === "number") ? sum(known.map((one) => one.errors![i]!)) : null;
+  });
+}
+
+export const plusMinus = (amount: (value: number) => string, error: number | null | undefined): string => (typeof error === "number" ? ` ± ${amount(error)}` : "");
+
 function Tip({ plotted: { kind, longNames, series, amount }, pointed, x, width }: { plotted: Plotted; pointed: number; x: number; width: number }) {
   const values = series.map((one) => ({ one, value: one.values[pointed] ?? null }));
   const isRight = x > width / 2;
@@ -97,7 +118,7 @@ function Tip({ plotted: { kind, longNames, series, amount }, pointed, x, width }
     <div className={`tip ${isRight ? "right" : ""}`} style={isRight ? { right: width - x + 14 } : { left: x + 14 }} role="status">
       <div className="tip-head">
         <span>{longNames[pointed]}</span>
-        {kind === "bars" && <span className="num">{amount(sum(values.map((each) => each.value)))}</span>}
+        {kind === "bars" && <span className="num">{amount(sum(values.map((each) => each.value)))}{plusMinus(amount, together(series)[pointed])}</span>}
       </div>
       {values
         .filter(({ value }) => (kind === "bars" ? (value ?? 0) > 0 : value !== null))
@@ -105,7 +126,7 @@ function Tip({ plotted: { kind, longNames, series, amount }, pointed, x, width }
           <div key={i} className="tip-row">
             <span className={`swatch ${one.swatch}`} aria-hidden="true" />
             <span className="name">{one.name}</span>
-            <span className="num">{amount(value ?? 0)}</span>
+            <span className="num">{amount(value ?? 0)}{plusMinus(amount, one.errors?.[pointed])}</span>
           </div>
         ))}
     </div>

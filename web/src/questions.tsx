@@ -308,11 +308,13 @@ function Answer({ answer, question, isStale, onFresh }: { answer: Answered; ques
   );
 }
 
-export function SqlPart({ sql }: { sql: string }) {
+const BOUND = "as the question has it; every value is bound, never part of the text";
+
+export function SqlPart({ sql, note = BOUND }: { sql: string; note?: string }) {
   return (
     <section className="card part sql-part" aria-label="SQL">
       <details>
-        <summary><h2>SQL</h2><span className="faint">as the question has it; every value is bound, never part of the text</span></summary>
+        <summary><h2>SQL</h2><span className="faint">{note}</span></summary>
         <div className="part-body source-body">
           <pre tabIndex={0} aria-label="The SQL">{sql}</pre>
           <Copy text={sql} name="SQL">Copy</Copy>

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import type { ChartHint, Column, Value } from "./api";
 import { amountOf, heading, isDay, isMoment, isNumber, label, numeric, shown, unitOf, utc } from "./cells";
 import { bucket, count, plural } from "./format";
-import { Plot, sum, type PlotSeries } from "./plot";
+import { Plot, plusMinus, sum, together, type PlotSeries } from "./plot";
 import { artifactAddress, explainAddress, Link, sessionAddress } from "./route";
 
 const ROWS_SHOWN = 100;
@@ -98,6 +98,16 @@ export interface Sketch {
   isAlongTime: boolean;
   series: PlotSeries[];
   left: number;
+  /** It is drawn how far off figures may be. */
+  hasErrors: boolean;
+}
+
+/** After the name of a figure: the column that tells how far off it may be. */
+const ERROR = "_error";
+
+interface Heights {
+  values: (number | null)[];
+  errors: (number | null)[];
 }
 
 /** What there is to draw; null when the rows have nothing that the hint could show. */
@@ -112,26 +122,31 @@ export function sketched(hint: ChartHint | null, columns: Column[], rows: Value[
   const left = isAlongTime ? 0 : Math.max(0, keys.length - BARS_MAX);
   keys = isAlongTime ? withoutGaps(keys.sort()) : keys.slice(0, BARS_MAX);
   const at = new Map(keys.map((each, i) => [each, i]));
-  const found = new Map<string, (number | null)[]>();
+  const off = place(`${hint.y}${ERROR}`);
+  const found = new Map<string, Heights>();
   for (const row of rows) {
     const [i, value] = [at.get(key(row)), numeric(row[y])];
     if (i === undefined || value === null) continue;
     const name = by < 0 ? heading(columns[y]!) : label(columns[by], row[by]);
-    const values = found.get(name) ?? keys.map(() => null);
+    const { values, errors } = found.get(name) ?? { values: keys.map(() => null), errors: keys.map(() => null) };
+    const error = off < 0 ? null : numeric(row[off]);
+    errors[i] = error === null || (values[i] !== null && errors[i] === null) ? null : (errors[i] ?? 0) + error;
     values[i] = (values[i] ?? 0) + value;
-    found.set(name, values);
+    found.set(name, { values, errors });
   }
-  return { x: columns[x]!, y: columns[y]!, kind: hint.kind, keys, isAlongTime, series: largest(found, hint.kind), left };
+  const series = largest(found, hint.kind);
+  const hasErrors = series.some((one) => one.errors?.some((each) => each !== null));
+  return { x: columns[x]!, y: columns[y]!, kind: hint.kind, keys, isAlongTime, series, left, hasErrors };
 }
 
 /** The largest first; smaller ones together, where adding means something. */
-function largest(found: Map<string, (number | null)[]>, kind: "bars" | "line"): PlotSeries[] {
-  const sorted = [...found].sort(([, a], [, b]) => sum(b) - sum(a));
-  const few = sorted.slice(0, SERIES_MAX).map(([name, values], i): PlotSeries => ({ name, values, swatch: `s${i}` }));
+function largest(found: Map<string, Heights>, kind: "bars" | "line"): PlotSeries[] {
+  const sorted = [...found].sort(([, a], [, b]) => sum(b.values) - sum(a.values)).map(([name, each]): PlotSeries => ({ name, ...each, swatch: "others" }));
+  const few = sorted.slice(0, SERIES_MAX).map((one, i): PlotSeries => ({ ...one, swatch: `s${i}` }));
   const rest = sorted.slice(SERIES_MAX);
   if (!rest.length || kind === "line") return few;
-  const values = rest[0]![1].map((_, i) => sum(rest.map(([, each]) => each[i] ?? null)));
-  return [...few, { name: plural(rest.length, "other"), values, swatch: "others" }];
+  const values = rest[0]!.values.map((_, i) => sum(rest.map((each) => each.values[i] ?? null)));
+  return [...few, { name: plural(rest.length, "other"), values, errors: together(rest), swatch: "others" }];
 }
 
 /** Days on which nothing happened have their place, too. */
@@ -148,6 +163,12 @@ export function ResultChart({ sketch, watermark }: { sketch: Sketch; watermark?:
     <div className="sketch">
       {sketch.isAlongTime ? <AlongTime sketch={sketch} /> : <OneBelowTheOther sketch={sketch} />}
       {watermark && <span className="watermark" aria-hidden="true">Sample</span>}
+      {sketch.hasErrors && (
+        <p className="hint error-legend">
+          <svg viewBox="0 0 9 14" aria-hidden="true"><path d="M1 1h7M4.5 1v12M1 13h7" /></svg>
+          ± (95 %): so far off a figure may be, since a part was read{sketch.kind === "bars" && sketch.series.length > 1 ? "; of a whole bar no more than that" : ""}
+        </p>
+      )}
       {sketch.series.length > 1 && (
         <ol className="legend" aria-label="Colours">
           {sketch.series.map((one) => (
@@ -180,10 +201,16 @@ function local(key: string): string {
   return Number.isNaN(at.getTime()) ? key : new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+function whisker(value: number, error: number, most: number): string {
+  const [from, to] = [Math.max(0, value - error), value + error].map((each) => (each / most) * 100) as [number, number];
+  return `M${from} 1V7M${from} 4H${to}M${to} 1V7`;
+}
+
 function OneBelowTheOther({ sketch: { x, y, keys, series, left } }: { sketch: Sketch }) {
   const amount = amountOf(y);
   const totals = keys.map((_, i) => sum(series.map((one) => one.values[i] ?? null)));
-  const most = Math.max(...totals, 0);
+  const errors = together(series);
+  const most = Math.max(...totals.map((total, i) => total + (errors[i] ?? 0)), 0);
   return (
     <>
       <ol className="bar-list" aria-label={`${heading(y)} by ${heading(x)}`}>
@@ -200,8 +227,9 @@ function OneBelowTheOther({ sketch: { x, y, keys, series, left } }: { sketch: Sk
                   from += width;
                   return <rect key={one.name} className={one.swatch} x={from - width} width={width} height="8" />;
                 })}
+                {most > 0 && errors[i] != null && <path className="whisker" d={whisker(totals[i]!, errors[i]!, most)} />}
               </svg>
-              <span className="num">{isKnown ? amount(totals[i]!) : "–"}</span>
+              <span className="num">{isKnown ? amount(totals[i]!) + plusMinus(amount, errors[i]) : "–"}</span>
             </li>
           );
         })}

@@ -67,4 +67,5 @@ export function questionAddress(name: string, given: Record<string, unknown> = {
   return `/questions/${encodeURIComponent(name)}${said.size ? `?${said}` : ""}`;
 }
 
+export const ticketAddress = (id: string): string => `/tickets/${encodeURIComponent(id)}`;
 export const artifactAddress = (id: string): string => `/artifacts/${encodeURIComponent(id)}`;

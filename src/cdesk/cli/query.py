@@ -13,6 +13,7 @@ from cdesk import config
 from cdesk.cli import show
 from cdesk.cli.client import Client, connect
 from cdesk.errors import CdeskError, ServiceError
+from cdesk.query.granted import BYTES_MAX
 
 PAGE_ROWS = 100
 AGAIN_SECONDS = 0.2
@@ -49,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     handing_in = acts.add_parser("submit", parents=[as_json], help="hand in a question")
     handing_in.add_argument("sql", metavar="SQL", help="one read-only SELECT; - reads it from standard input")
     handing_in.add_argument("--title", default="", help="what it is, for people")
+    handing_in.add_argument("--bytes-max", type=int, metavar="N", default=BYTES_MAX, help="refuse to read more")
+    handing_in.add_argument(
+        "--sample", action="store_true", help="where it would read more, answer from a part, with a ± to each figure"
+    )
     handing_in.add_argument("--wait", action="store_true", help="until it has ended; Ctrl-C leaves it running")
     for act, meaning in (("status", "how far it is"), ("rows", "page through its answer"), ("cancel", "break it off")):
         one = acts.add_parser(act, parents=[as_json], help=meaning)
@@ -65,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _submit(client: Client, given: argparse.Namespace) -> int:
     sql = sys.stdin.read() if given.sql == "-" else given.sql
-    ticket = client.post(PATH, {"sql": sql, "title": given.title})
+    ticket = client.post(PATH, {
+        "sql": sql, "title": given.title, "bytes_max": given.bytes_max,
+        "over_cap": "sample" if given.sample else "refuse",
+    })  # fmt: skip
     if given.wait:
         ticket = _seen_through(client, ticket)
     return _told(ticket, given.json)
@@ -148,6 +156,12 @@ def _line(ticket: Any) -> str:
     said = f"{ticket['ticket']}: {_state(ticket)}"
     if ticket["state"] == "done":
         said += f", {ticket['row_count']:,} rows in {ticket['artifact_id']}, cite cdesk:{ticket['query_id']}"
+    if ticket["sample"]:
+        said += f"\n{ticket['sample']['watermark']}"
+    elif ticket["state"] in (*WAITING, "done") and ticket["estimate"] and ticket["estimate"]["rows"]:
+        from cdesk.query.estimate import Estimate, in_words
+
+        said += f"; {in_words(Estimate(**ticket['estimate']))}"
     return f"{said}: {ticket['error']}" if ticket["error"] else said
 
 

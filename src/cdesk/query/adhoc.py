@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -13,8 +13,20 @@ from cdesk.query.cells import answer_json
 from cdesk.query.estimate import Estimate, Estimator
 from cdesk.query.granted import BYTES_MAX
 from cdesk.query.guard import guarded
-from cdesk.query.sample import EVER_SECONDS, Sample, Sampler
+from cdesk.query.sample import EVER_SECONDS, Sample, Sampler, check_can_sample
 from cdesk.warehouse.warehouse import Answer, Warehouse
+
+OverCapDo: TypeAlias = Literal["refuse", "sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What may run. sql: guarded, or a sample's · estimate: of the whole; None where it cannot be planned, which running
+    it tells better · sample: of what part the answer will be"""
+
+    sql: str
+    estimate: Estimate | None
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +56,44 @@ class Adhoc:
         rows_max: int,
         seconds_max: float,
         bytes_max: int = BYTES_MAX,
-        over_cap: Literal["refuse", "sample"] = "refuse",
+        over_cap: OverCapDo = "refuse",
     ) -> Told:
         """Raises QueryRefused for what is not one SELECT over what may be read, for what takes longer than `seconds_max`,
         and for what would read more than `bytes_max`: OverCap, or where a sample is wanted, why none can be had."""
-        text, query_id = guarded(sql), self._query_id()
+        admitted = self.admitted(sql, bytes_max, over_cap)
+        answer = self._warehouse.ask(
+            admitted.sql, query_id=self._query_id(), rows_max=rows_max, seconds_max=seconds_max
+        )
+        estimate = admitted.estimate or self._estimator.estimate(admitted.sql)
+        return Told(answer, estimate, admitted.sample)
 
-        def run(text: str) -> Answer:
-            return self._warehouse.ask(text, query_id=query_id, rows_max=rows_max, seconds_max=seconds_max)
-
+    def admitted(self, sql: str, bytes_max: int, over_cap: OverCapDo) -> Admitted:
+        """What of it may run. Raises QueryRefused, OverCap."""
+        text = guarded(sql)
         try:
             estimate = self._estimator.estimate(text)
         except WarehouseError:
-            run(text)  # what cannot be planned cannot be run; this says why, and logs it
-            raise
+            return Admitted(text, None)
         if estimate.bytes <= bytes_max:
-            return Told(run(text), estimate)
+            return Admitted(text, estimate)
         if over_cap == "refuse":
-            raise OverCap(
-                "this", bytes=estimate.bytes, rows=estimate.rows, cap=bytes_max, can_sample=True,
-                hint="Ask for less time or fewer columns, for more bytes (--bytes-max)",
-            )  # fmt: skip
+            raise _over(estimate, bytes_max)
         sample = self._sampler(text, estimate, bytes_max, EVER_SECONDS)
-        return Told(run(sample.sql), estimate, sample)
+        return Admitted(sample.sql, estimate, sample)
+
+    def foreseen(self, sql: str, bytes_max: int, over_cap: OverCapDo) -> Estimate | None:
+        """What can be said of it at once: None where the layout of a large table is not known yet, or it cannot be
+        planned. Raises QueryRefused for what may not be asked or could not be sampled, and OverCap."""
+        text = guarded(sql)
+        try:
+            estimate = self._estimator.at_once(text)
+        except WarehouseError:
+            return None
+        if estimate is not None and estimate.bytes > bytes_max:
+            if over_cap == "refuse":
+                raise _over(estimate, bytes_max)
+            check_can_sample(text, estimate, bytes_max)
+        return estimate
 
     def estimate(self, sql: str) -> Estimate:
         """What asking it would read. Raises QueryRefused for what may not be asked, and for what cannot be planned."""
@@ -77,6 +104,13 @@ class Adhoc:
             if failure.retryable:
                 raise
             raise QueryRefused(failure.message, failure.hint) from failure
+
+
+def _over(estimate: Estimate, bytes_max: int) -> OverCap:
+    return OverCap(
+        "this", bytes=estimate.bytes, rows=estimate.rows, cap=bytes_max, can_sample=True,
+        hint="Ask for less time or fewer columns, for more bytes (--bytes-max)",
+    )  # fmt: skip
 
 
 def told_json(told: Told) -> dict[str, Any]:

@@ -8,7 +8,7 @@ are. DuckDB reads a block whole, and once; so the estimate is the number of diff
 
 A layout is read once and again when the table has grown or shrunk by GROWTH, or is older than SECONDS_KEPT. Of a large
 table that takes seconds (0.4 s for each million rows): it is read when the service starts, and later in the background,
-while who asks is told by the one that is known.
+while who asks is told by the one that is known. Who hands in a ticket (`at_once`) waits for none.
 
 What is not foreseen: a LIMIT or a join that stops a scan early (the estimate is too high then); a key of a document that
 no row has, for which the engine reads the documents whole (too low); blocks already in memory (read again for nothing).
@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +37,10 @@ BLOCK_BYTES = 262_144
 GROWTH = 0.05
 SECONDS_KEPT = 600.0
 READ_AT_ONCE_ROWS_MAX = 300_000
+AT_ONCE_ROWS_MAX = 20_000
+"""Who hands in a ticket waits for the layout of a smaller table only: it is read in some milliseconds."""
+AT_ONCE_SECONDS = 0.01
+"""So long for who reads another table's layout."""
 UNWRITTEN_BYTES = 32
 """A value that is not in the file yet, in the mean."""
 
@@ -97,17 +101,32 @@ class Estimator:
     def __init__(self, warehouse: Warehouse, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._warehouse = warehouse
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._layouts: dict[str, Layout] = {}
         self._being_read: set[str] = set()
 
     def estimate(self, sql: str, parameters: Sequence[Any] = ()) -> Estimate:
         """Of one trusted or guarded statement. Raises WarehouseError for what the engine cannot plan."""
+        return _estimated((scan, self._layout(scan.table)) for scan in self._scans(sql, parameters))
+
+    def at_once(self, sql: str, parameters: Sequence[Any] = ()) -> Estimate | None:
+        """As `estimate`; None where a layout would have to be read first that takes long to read."""
+        found = []
+        for scan in self._scans(sql, parameters):
+            if not self._lock.acquire(timeout=AT_ONCE_SECONDS):
+                return None
+            try:
+                layout = self._known(scan.table, AT_ONCE_ROWS_MAX)
+            finally:
+                self._lock.release()
+            if layout is None:
+                return None
+            found.append((scan, layout))
+        return _estimated(found)
+
+    def _scans(self, sql: str, parameters: Sequence[Any]) -> list[Scan]:
         plan = self._warehouse.query(f"EXPLAIN (FORMAT json) {sql}", parameters).rows[0][1]
-        found = _Found()
-        for scan in scans(msgspec.json.decode(plan)):
-            _add(scan, self._layout(scan.table), found)
-        return Estimate(len(found.blocks) * BLOCK_BYTES + found.unwritten, found.rows, sorted(found.tables))
+        return list(scans(msgspec.json.decode(plan)))
 
     def prepare(self) -> None:
         """Reads the layout of the stream where that takes long, before anybody asks. What cannot be read now is read then."""
@@ -116,18 +135,27 @@ class Estimator:
                 self._layout(STREAM)
 
     def _layout(self, table: str) -> Layout:
-        size, now = self._size(table), self._clock.monotonic()
         with self._lock:
-            known = self._layouts.get(table)
-            if known and abs(size - known.size) <= GROWTH * known.size and now - known.read_at < SECONDS_KEPT:
-                return known
-            if known is None or known.size <= READ_AT_ONCE_ROWS_MAX:
-                layout = self._layouts[table] = _layout(self._read(table), size, now)
-                return layout
-            if table not in self._being_read:
-                self._being_read.add(table)
-                threading.Thread(target=self._read_anew, args=(table,), name="cdesk-layout", daemon=True).start()
+            known = self._known(table, READ_AT_ONCE_ROWS_MAX)
+            if known is None:
+                size, now = self._size(table), self._clock.monotonic()
+                known = self._layouts[table] = _layout(self._read(table), size, now)
             return known
+
+    def _known(self, table: str, rows_max: int) -> Layout | None:
+        """The one that is known, while the lock is held. What is not or no longer known is read now where a table has so
+        many rows at most; else in the background where an older one is known, or nobody waits for a first one."""
+        size, now = self._size(table), self._clock.monotonic()
+        known = self._layouts.get(table)
+        if known and abs(size - known.size) <= GROWTH * known.size and now - known.read_at < SECONDS_KEPT:
+            return known
+        if size <= rows_max:
+            layout = self._layouts[table] = _layout(self._read(table), size, now)
+            return layout
+        if (known is not None or rows_max < READ_AT_ONCE_ROWS_MAX) and table not in self._being_read:
+            self._being_read.add(table)
+            threading.Thread(target=self._read_anew, args=(table,), name="cdesk-layout", daemon=True).start()
+        return known
 
     def _read_anew(self, table: str) -> None:
         try:
@@ -167,6 +195,13 @@ def _bounds(filters: list[str]) -> Iterator[tuple[str, str, datetime]]:
                 yield column, operator, datetime.fromisoformat(time)
             except ValueError:  # infinity
                 continue
+
+
+def _estimated(read: Iterable[tuple[Scan, Layout]]) -> Estimate:
+    found = _Found()
+    for scan, layout in read:
+        _add(scan, layout, found)
+    return Estimate(len(found.blocks) * BLOCK_BYTES + found.unwritten, found.rows, sorted(found.tables))
 
 
 def _add(scan: Scan, layout: Layout, found: _Found) -> None:

@@ -100,6 +100,12 @@ def slice_seconds(k: int, rows: int, seconds: float) -> int:
     return int(2 ** max(round(math.log2(max(wanted, 1))), 0))
 
 
+def check_can_sample(sql: str, estimate: Estimated, bytes_max: int) -> None:
+    """Raises QueryRefused for what is no single SELECT over one relation that can be sampled; reads nothing."""
+    one_in(estimate.bytes, bytes_max)
+    _tree(sql)
+
+
 class Sampler:
     """Samples of one warehouse, where only the cap and how far a question looks back are known."""
 

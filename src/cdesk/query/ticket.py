@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,8 @@ from cdesk import observe
 from cdesk.artifact.model import Artifact
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.errors import CdeskError, ServiceError, TooManyTickets, UnknownTicket, UsageError
+from cdesk.query.estimate import Estimate
+from cdesk.query.granted import BYTES_MAX
 from cdesk.query.template import Role
 from cdesk.warehouse.warehouse import Execution
 
@@ -46,11 +48,22 @@ _ID = re.compile(r"tk_[0-9a-f]+_[0-9a-z]+", re.ASCII)
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """sql: one read-only SELECT · title: of the artifact that holds the answer · role: who is asked for"""
+    """sql: one read-only SELECT · title: of the artifact that holds the answer · role: who is asked for
+    bytes_max: what it may read, as it is estimated · over_cap: what to do when it would read more"""
 
     sql: str
     title: str = ""
     role: Role = "owner"
+    bytes_max: int = BYTES_MAX
+    over_cap: Literal["refuse", "sample"] = "refuse"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """rate: part of the time that was read · watermark: to be shown with every figure"""
+
+    rate: float
+    seed: int
+    watermark: str
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +73,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     progress     of the run, from 0 to 1; None before it, and where the engine cannot tell
     runs         how often it was begun; a run that the service broke off when it was stopped does not count
     artifact_id  the whole answer
+    estimate     of the whole, once it is known; a ticket does not wait for it
+    sample       of what part the answer is, where it is not of all
     expires_at   it is forgotten then, and its answer with it, unless that is pinned or held
     """
 
@@ -78,10 +93,24 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     row_count: int | None = None
     artifact_id: str | None = None
     error: str | None = None
+    bytes_max: int = BYTES_MAX
+    over_cap: Literal["refuse", "sample"] = "refuse"
+    estimate: Estimate | None = None
+    sample: Part | None = None
 
 
-Answering: TypeAlias = Callable[[Ticket, Execution], Artifact]
+class Kept(NamedTuple):
+    """The answer, and what is known of it by then."""
+
+    artifact: Artifact
+    estimate: Estimate | None = None
+    sample: Part | None = None
+
+
+Answering: TypeAlias = Callable[[Ticket, Execution], Kept]
 """Answers a ticket's question, under its query id, and keeps all of it until the ticket expires."""
+Checking: TypeAlias = Callable[[Submission], Estimate | None]
+"""What a question is expected to read, as far as that is known at once. Raises QueryRefused for what could never run."""
 
 
 class Tickets:
@@ -94,10 +123,10 @@ class Tickets:
         query_id: Callable[[], str],
         *,
         at_once: int,
-        check: Callable[[str], object] = lambda sql: None,
+        check: Checking = lambda asked: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`check`: raises QueryRefused for what could never run. Tickets that were not done are taken up again."""
+        """`check` is asked when a question is handed in. Tickets that were not done are taken up again."""
         self._files = _Files(folder)
         self._answer = answer
         self._query_id = query_id
@@ -119,12 +148,13 @@ class Tickets:
         self._expire()
         if len(asked.sql) > SQL_CHARACTERS_MAX:
             raise UsageError(f"the question is longer than {SQL_CHARACTERS_MAX:,} characters.")
-        self._check(asked.sql)
+        estimate = self._check(asked)
         now = self._clock.now()
         ticket = Ticket(
             ticket=f"tk_{self._clock.now_ns() // 1_000_000:x}_{self._clock.name()}", state="queued",
             query_id=self._query_id(), sql=asked.sql, title=" ".join(asked.title.split())[:TITLE_CHARACTERS_MAX], role=asked.role, submitted_at=now,
-            expires_at=now + timedelta(hours=TICKET_HOURS),
+            expires_at=now + timedelta(hours=TICKET_HOURS), bytes_max=asked.bytes_max, over_cap=asked.over_cap,
+            estimate=estimate,
         )  # fmt: skip
         with self._moved:
             waiting = sum(each.role == asked.role and each.state in WAITING for each in self._tickets.values())
@@ -217,8 +247,7 @@ class Tickets:
             )
             if begun.state != "running":
                 return
-            artifact = self._answer(begun, execution)
-            self._end(begun, "done", row_count=artifact.row_count, artifact_id=artifact.artifact_id)
+            self._end(begun, "done", self._answer(begun, execution))
         except CdeskError as error:
             if self._is_closing.is_set() and execution.is_interrupted:
                 self._put(ticket)
@@ -246,8 +275,7 @@ class Tickets:
                 self._workers.submit(self._run, id_)
 
     def _end(
-        self, ticket: Ticket, state: State, *, row_count: int | None = None, artifact_id: str | None = None,
-        error: str | None = None,
+        self, ticket: Ticket, state: State, kept: Kept | None = None, *, error: str | None = None
     ) -> None:  # fmt: skip
         """Unless it has ended already: who cancels a question that ends in this moment may find it done."""
         with self._moved:
@@ -258,8 +286,10 @@ class Tickets:
                 standing,
                 state=state,
                 ended_at=self._clock.now(),
-                row_count=row_count,
-                artifact_id=artifact_id,
+                row_count=kept and kept.artifact.row_count,
+                artifact_id=kept and kept.artifact.artifact_id,
+                estimate=(kept and kept.estimate) or standing.estimate,
+                sample=kept and kept.sample,
                 error=error,
             )
             self._moved.notify_all()

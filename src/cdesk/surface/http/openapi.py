@@ -72,6 +72,7 @@ from cdesk.surface.http.questions import at_page as questions_at_page
 from cdesk.surface.http.tasks import COUNT, Runs, Tasks
 from cdesk.surface.http.tickets import PATH as QUERIES
 from cdesk.surface.http.tickets import Queries
+from cdesk.surface.http.tickets import at_page as queries_at_page
 from cdesk.surface.http.told import ACTS as TOLD_ACTS
 from cdesk.surface.http.told import PATH as TOLD_PAGE
 from cdesk.surface.http.told import Behind, ToldPage
@@ -560,9 +561,10 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
                           _query("column", WORDS, "By name; the first that counts, where none is named.")),
               errors=(400, *_READS)),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH)
-      for path in ("/", "/sessions", "/projects", "/questions", "/artifacts", "/explain", "/context", "/cost", "/health")),
+      for path in ("/", "/sessions", "/projects", "/questions", "/artifacts", "/tickets", "/explain", "/context",
+                   "/cost", "/health")),
     *(Operation("GET", path, "The page.", _SHELL, "open", parameters=_IF_NONE_MATCH, errors=(404,))
-      for path in ("/sessions/{id:path}", "/questions/{name:path}", "/artifacts/{id:path}")),
+      for path in ("/sessions/{id:path}", "/questions/{name:path}", "/artifacts/{id:path}", "/tickets/{id:path}")),
     Operation("GET", "/login", "The way in for a browser: a cookie for a key.",
               {303: Body("To the page; `/?login=failed` when the key is not good.", {})}, "open",
               parameters=(_query("key", WORDS, "Of a login link, good once."),)),
@@ -580,6 +582,8 @@ OPERATIONS: tuple[Operation, ...] = (
       for operation in _OF_THE_SERVICE if operation.path in (QUESTIONS, f"{QUESTIONS}/{{name}}")),
     *(replace(operation, path=artifacts_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
       for operation in _OF_THE_SERVICE if (operation.method, operation.path) in ARTIFACTS_AT_PAGE),
+    *(replace(operation, path=queries_at_page(operation.path), door="visit" if operation.method == "GET" else "act")
+      for operation in _OF_THE_SERVICE if operation.path.startswith(QUERIES) and operation.method != "POST"),
 )  # fmt: skip
 """The page's acts are the service's own, at another door."""
 

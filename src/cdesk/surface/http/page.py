@@ -37,7 +37,7 @@ from cdesk.app import App
 from cdesk.capture.backfill import Progress
 from cdesk.errors import CdeskError, UsageError
 from cdesk.query.page import DAYS, GRAINS, SERIES, Overview, Pages, Session
-from cdesk.surface.http import artifacts, health, questions, told
+from cdesk.surface.http import artifacts, health, questions, tickets, told
 from cdesk.surface.http.health import HealthDesk, Need
 from cdesk.surface.http.told import ToldDesk
 from cdesk.surface.status import Status, of_app
@@ -70,10 +70,13 @@ HEADERS = {
 _DATA = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Authorization"}
 _SHELL = (
     "/", "/sessions", "/sessions/{id:path}", "/projects", "/questions", "/questions/{name:path}", "/artifacts",
-    "/artifacts/{id:path}", "/explain", "/context", "/cost", "/health",
+    "/artifacts/{id:path}", "/tickets", "/tickets/{id:path}", "/explain", "/context", "/cost", "/health",
 )  # fmt: skip
-_WITH_MORE = ("/sessions/", "/questions/", "/artifacts/")
-_ACTING = (f"{health.PATH}/", f"{told.PATH}/", f"{questions.AT_PAGE}/", f"{artifacts.at_page(artifacts.PATH)}/")
+_WITH_MORE = ("/sessions/", "/questions/", "/artifacts/", "/tickets/")
+_ACTING = (
+    f"{health.PATH}/", f"{told.PATH}/", f"{questions.AT_PAGE}/", f"{artifacts.at_page(artifacts.PATH)}/",
+    f"{tickets.at_page(tickets.PATH)}/",
+)  # fmt: skip
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>cdesk</title>

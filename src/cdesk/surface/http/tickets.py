@@ -5,6 +5,8 @@ GET    /v1/queries                  every ticket, the latest first
 GET    /v1/queries/{ticket}         as it stands, and how far it is
 DELETE /v1/queries/{ticket}         cancels it: what runs is broken off
 GET    /v1/queries/{ticket}/rows    cursor, limit: a page of its answer; 409 while there is none
+
+The page finds all but handing in under /v1/page/queries: no SQL comes from there.
 """
 
 from __future__ import annotations
@@ -44,11 +46,16 @@ def routes(app: App) -> list[Route]:
     one = f"{PATH}/{{ticket}}"
     return [
         Route(PATH, desk.submit, methods=["POST"]),
-        Route(PATH, _answering(desk.list)),
-        Route(one, _answering(desk.show)),
-        Route(one, _answering(desk.cancel), methods=["DELETE"]),
-        Route(f"{one}/rows", _answering(desk.rows)),
+        *(Route(at(PATH), _answering(desk.list)) for at in (str, at_page)),
+        *(Route(at(one), _answering(desk.show)) for at in (str, at_page)),
+        *(Route(at(one), _answering(desk.cancel), methods=["DELETE"]) for at in (str, at_page)),
+        *(Route(at(f"{one}/rows"), _answering(desk.rows)) for at in (str, at_page)),
     ]
+
+
+def at_page(path: str) -> str:
+    """Where the page finds a ticket."""
+    return path.replace("/v1/", "/v1/page/", 1)
 
 
 class TicketRoutes:

@@ -567,6 +567,12 @@ def _get_artifact(desk: Desk, asked: GetArtifact, call: Running) -> GivenArtifac
 class SubmitQuery(Arguments, frozen=True):
     sql: Annotated[str, Meta(min_length=1, description="One read-only SELECT.")]
     title: Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, description="What it is, for people.")] = ""
+    over_cap: Annotated[
+        Literal["refuse", "sample"],
+        Meta(
+            description="What to do when it would read too much: sample answers from a part, with a ± to each figure."
+        ),
+    ] = "refuse"
 
 
 class GetTicket(Arguments, frozen=True):
@@ -578,6 +584,8 @@ class GetTicket(Arguments, frozen=True):
 
 class GivenTicket(Given, frozen=True):
     """state: queued or running, until it is done, failed, cancelled or lost · progress: from 0 to 1, where it is known
+    bytes_expected: to be read, as far as it is known
+    watermark: to be told with the figures, where only a part of the rows was read
     answer: its first rows, when it is done; get_artifact goes on with the answer's cursor"""
 
     ticket: str
@@ -585,11 +593,15 @@ class GivenTicket(Given, frozen=True):
     progress: float | None
     error: str | None
     expires_at: str
+    bytes_expected: int | None = None
+    watermark: str | None = None
     answer: GivenArtifact | None = None
 
 
 def _submit_query(desk: Desk, asked: SubmitQuery, call: Running) -> GivenTicket:
-    return _given_ticket(desk.ask(TICKETS, {"sql": asked.sql, "title": asked.title, "role": ROLE}))
+    return _given_ticket(desk.ask(TICKETS, {
+        "sql": asked.sql, "title": asked.title, "role": ROLE, "over_cap": asked.over_cap,
+    }))  # fmt: skip
 
 
 def _get_ticket(desk: Desk, asked: GetTicket, call: Running) -> GivenTicket:
@@ -605,7 +617,8 @@ def _given_ticket(ticket: Mapping[str, Any], answer: GivenArtifact | None = None
     return GivenTicket(
         ticket=ticket["ticket"], state=ticket["state"], progress=ticket["progress"],
         error=None if error is None else quoted(error, FOUND_CHARACTERS_MAX), expires_at=str(ticket["expires_at"]),
-        answer=answer,
+        bytes_expected=ticket["estimate"] and ticket["estimate"]["bytes"],
+        watermark=ticket["sample"] and ticket["sample"]["watermark"], answer=answer,
     )  # fmt: skip
 
 
