@@ -35,7 +35,7 @@ from cdesk.config import Home, Settings
 from cdesk.context.cache import ContextReader
 from cdesk.context.model import ContextKey
 from cdesk.context.names import Names
-from cdesk.errors import CdeskError, QueueError, UsageError, WarehouseBusy, WarehouseError
+from cdesk.errors import CdeskError, ConfigError, QueueError, UsageError, WarehouseBusy, WarehouseError
 from cdesk.governance.key import load_or_make_key
 from cdesk.query.completeness import Completeness
 from cdesk.query.insights import Insights
@@ -63,15 +63,17 @@ if TYPE_CHECKING:
     from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
     from cdesk.query.adhoc import Adhoc
-    from cdesk.query.ask import Asker, Ran, Sampled
+    from cdesk.query.ask import Answered, Asker, AskRequest, Ran, Sampled
     from cdesk.query.estimate import Estimator
     from cdesk.query.explain import Explanation
     from cdesk.query.questions import Questions
     from cdesk.query.sample import Sampler
+    from cdesk.query.team import Team
     from cdesk.query.template import Template
     from cdesk.query.ticket import Ticket, Tickets
     from cdesk.refresh.history import Run
     from cdesk.refresh.runner import Incident, Runner
+    from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
     from cdesk.warehouse.warehouse import Answer, Execution
 
 CONSUMER = "warehouse"
@@ -427,10 +429,29 @@ class App(Producer):
     @cached_property
     def team(self) -> Uploader:
         """Carries the same lines into the team's warehouse in Snowflake, as a consumer of its own."""
+        return Uploader(self._team_reader(), self.team_warehouse, self.dead)
+
+    @cached_property
+    def team_warehouse(self) -> SnowflakeWarehouse:
         from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 
-        warehouse = SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
-        return Uploader(self._team_reader(), warehouse, self.dead)
+        return SnowflakeWarehouse(config.snowflake(self.settings, self.environment), clock=self.clock)
+
+    @property
+    def team_answers(self) -> Team:
+        """The same questions, asked of the team's warehouse. Raises ConfigError where no account is given."""
+        from cdesk.query.team import Team
+
+        if not config.snowflake(self.settings, self.environment).is_given:
+            raise ConfigError(
+                f"no Snowflake account is given in {self.home.settings}.",
+                "Name a connection in its section [snowflake], or set CDESK_SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE.",
+            )
+        return Team(self.team_warehouse, self.questions, self.query_id, clock=self.clock)
+
+    def ask(self, name: str, asked: AskRequest) -> Answered:
+        """A question, answered by the warehouse that it names. Raises what Asker.ask and Team.ask raise."""
+        return self.team_answers.ask(name, asked) if asked.on == "snowflake" else self.asker.ask(name, asked)
 
     def _team_reader(self) -> Reader:
         """Segments are retired by the other consumer, who looks at them all the time."""
@@ -541,6 +562,8 @@ class App(Producer):
         self.completeness.close()
         if "artifacts" in self.__dict__:
             self.artifacts.close()
+        if "team_warehouse" in self.__dict__:
+            self.team_warehouse.close()
         self.warehouse.close()
         self._owner.close()
 
