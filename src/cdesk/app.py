@@ -70,12 +70,13 @@ if TYPE_CHECKING:
     from cdesk.dataset import Datasets
     from cdesk.insight.follow import ContextFollower
     from cdesk.query.adhoc import Adhoc
-    from cdesk.query.ask import Asker, Ran, Sampled
+    from cdesk.query.ask import Answered, Asker, AskRequest, Ran, Sampled
     from cdesk.query.cost import BudgetStanding, Costs, TeamCosts
     from cdesk.query.estimate import Estimate, Estimator
     from cdesk.query.explain import Explanation
     from cdesk.query.questions import Questions
     from cdesk.query.sample import Sampler
+    from cdesk.query.team import Team
     from cdesk.query.template import Template
     from cdesk.query.ticket import Kept, Submission, Ticket, Tickets
     from cdesk.refresh.history import Run
@@ -479,6 +480,22 @@ class App(Producer):
             measured=lambda: self.meter.apart("ingest", "snowflake"),
         )
 
+    @property
+    def team_answers(self) -> Team:
+        """The same questions, asked of the team's warehouse. Raises ConfigError where no account is given."""
+        from cdesk.query.team import Team
+
+        if not self._snowflake().is_given:
+            raise ConfigError(
+                f"no Snowflake account is given in {self.home.settings}.",
+                "Name a connection in its section [snowflake], or set CDESK_SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE.",
+            )
+        return Team(self.team_warehouse, self.questions, self.query_id, clock=self.clock)
+
+    def ask(self, name: str, asked: AskRequest) -> Answered:
+        """A question, answered by the warehouse that it names. Raises what Asker.ask and Team.ask raise."""
+        return self.team_answers.ask(name, asked) if asked.on == "snowflake" else self.asker.ask(name, asked)
+
     def _streamed(self, wanted: SnowflakeSettings) -> Uploader:
         """By Snowpipe Streaming, in a channel of this home's own."""
         from cdesk.upload.streamed import StreamedReader
@@ -678,6 +695,8 @@ class App(Producer):
         self.completeness.close()
         if "artifacts" in self.__dict__:
             self.artifacts.close()
+        if "team_warehouse" in self.__dict__:
+            self.team_warehouse.close()
         self.warehouse.close()
         self.meter.settle()
         self.book.save()

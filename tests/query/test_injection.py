@@ -25,7 +25,7 @@ from cdesk.activity.identity import activity_id
 from cdesk.activity.model import JSON, Activity
 from cdesk.clock import Clock
 from cdesk.errors import UsageError, WarehouseError
-from cdesk.query.ask import Asker, AskRequest
+from cdesk.query.ask import Asker, AskRequest, bound
 from cdesk.query.provenance import DataVersions
 from cdesk.query.questions import Questions
 from cdesk.query.template import LIST_MAX, Parameter, Template, compiled, load
@@ -112,7 +112,7 @@ def test_every_payload_is_bound_as_it_is_or_refused(desk: Desk, payloads: list[s
     """In every parameter of every question; every other value stays as it was."""
     taken = refused = 0
     for template, parameter in PLACES:
-        usual = desk.asker._bound(template, template.values({}))
+        usual = bound(template, template.values({}), NOW)
         for payload in payloads:
             try:
                 values = template.values({parameter.name: as_given(parameter, payload)})
@@ -120,7 +120,7 @@ def test_every_payload_is_bound_as_it_is_or_refused(desk: Desk, payloads: list[s
                 refused += 1
                 continue
             taken += 1
-            assert desk.asker._bound(template, values) == {**usual, parameter.name: as_bound(parameter, payload)}
+            assert bound(template, values, NOW) == {**usual, parameter.name: as_bound(parameter, payload)}
     assert taken > len(TEXTS) * 1_000 and refused >= (len(PLACES) - len(TEXTS)) * 1_000
 
 

@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
         else:
             answer = asked.ask(given.name, {
                 "parameters": _parameters(given, asked.question(given.name)["question"]), "fresh": given.fresh,
-                "role": given.role, "over_cap": "sample" if given.sample else "refuse",
+                "role": given.role, "over_cap": "sample" if given.sample else "refuse", "on": given.on,
             })  # fmt: skip
     if given.json:
         show.json(answer)
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fresh", action="store_true", help="as the data is now")
     parser.add_argument("--sample", action="store_true", help="where all of it would be over the cap, a sample")
+    parser.add_argument(
+        "--on", choices=("duckdb", "snowflake"), default="duckdb", help="snowflake: the team's warehouse"
+    )
     parser.add_argument("--as", dest="role", choices=ROLES, default="owner", help="in this role; owner by default")
     parser.add_argument("--show-sql", action="store_true", help="the SQL, too")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")

@@ -66,7 +66,7 @@ class _House:
     def ask(self, name: str, asked: dict[str, Any]) -> dict[str, Any]:
         from cdesk.query.ask import AskRequest
 
-        return dict(msgspec.to_builtins(self._app.asker.ask(name, msgspec.convert(asked, AskRequest))))
+        return dict(msgspec.to_builtins(self._app.ask(name, msgspec.convert(asked, AskRequest))))
 
     def decide(self, name: str, decision: str, reason: str | None) -> dict[str, Any]:
         state: Any = DECISIONS[decision]

@@ -10,6 +10,7 @@ import msgspec
 from cdesk import config
 from cdesk.cli import show
 from cdesk.cli.client import connect
+from cdesk.errors import UsageError
 from cdesk.query.granted import BYTES_MAX
 
 ROWS_SHOWN = 200
@@ -32,17 +33,23 @@ def run(arguments: list[str]) -> int:
         "--json", action="store_true", help='print {"columns", "rows", "query_id", "estimate", "sample"}'
     )
     parser.add_argument("--estimate", action="store_true", help="say what it would read; do not run it")
-    parser.add_argument("--bytes-max", type=int, metavar="N", default=BYTES_MAX, help="refuse to read more")
+    parser.add_argument("--bytes-max", type=int, metavar="N", help="refuse to read more")
     parser.add_argument(
         "--sample", action="store_true", help="where it would read more, answer from a part, with a ± to each figure"
     )
+    parser.add_argument(
+        "--on", choices=("duckdb", "snowflake"), default="duckdb", help="snowflake: the team's warehouse"
+    )
     given = parser.parse_args(arguments)
     query = sys.stdin.read() if given.query == "-" else given.query
+    if given.on == "snowflake" and (given.estimate or given.bytes_max is not None):
+        raise UsageError("Snowflake says no size before a statement runs.", "Leave out --estimate and --bytes-max.")
     if given.estimate:
         return _show_estimate(estimate(query), given.json)
     answer = ask(
-        query, ROWS_MAX if given.json else ROWS_SHOWN + 1, given.bytes_max, "sample" if given.sample else "refuse"
-    )
+        query, ROWS_MAX if given.json else ROWS_SHOWN + 1, BYTES_MAX if given.bytes_max is None else given.bytes_max,
+        "sample" if given.sample else "refuse", given.on,
+    )  # fmt: skip
     if given.json:
         show.json(answer)
     else:
@@ -50,15 +57,26 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def ask(query: str, rows_max: int, bytes_max: int, over_cap: Literal["refuse", "sample"]) -> dict[str, Any]:
+def ask(
+    query: str,
+    rows_max: int,
+    bytes_max: int,
+    over_cap: Literal["refuse", "sample"],
+    on: Literal["duckdb", "snowflake"] = "duckdb",
+) -> dict[str, Any]:
     client = connect(config.home())
     if client is not None:
-        asked = {"sql": query, "rows_max": rows_max, "bytes_max": bytes_max, "over_cap": over_cap}
+        asked = {"sql": query, "rows_max": rows_max, "bytes_max": bytes_max, "over_cap": over_cap, "on": on}
         return dict(client.post("/v1/sql", asked))
     from cdesk.app import opened_app
     from cdesk.query.adhoc import told_json
+    from cdesk.query.cells import answer_json
 
     with opened_app() as app:
+        if on == "snowflake":
+            return answer_json(app.team_answers.sql(
+                query, rows_max=rows_max, seconds_max=SECONDS_MAX, over_cap=over_cap
+            ))  # fmt: skip
         return told_json(app.adhoc.ask(
             query, rows_max=rows_max, seconds_max=SECONDS_MAX, bytes_max=bytes_max, over_cap=over_cap
         ))  # fmt: skip
@@ -96,7 +114,8 @@ def _show(answer: dict[str, Any]) -> None:
         return
     more = f" · only the first {ROWS_SHOWN} are shown" if len(rows) > ROWS_SHOWN else ""
     part = f"{answer['sample']['watermark']}\n" if answer.get("sample") else ""
-    note = f"{part}{min(len(rows), ROWS_SHOWN)} rows{more} · {_size(answer['estimate'])} · {answer['query_id']}"
+    size = f" · {_size(answer['estimate'])}" if answer.get("estimate") else ""
+    note = f"{part}{min(len(rows), ROWS_SHOWN)} rows{more}{size} · {answer['query_id']}"
     texts = [[_text(value) for value in row] for row in rows[:ROWS_SHOWN]]
     if _width(answer["columns"], texts) > show.width():
         show.records(answer["columns"], texts, note=note)

@@ -47,12 +47,14 @@ IN_MEMORY_MAX = 64
 
 class AskRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """fresh: as the data is now · over_cap: what to do when it would read more than the question's cap
-    role: who is asked for; whoever holds the token may ask as anybody"""
+    role: who is asked for; whoever holds the token may ask as anybody
+    on: which warehouse answers; snowflake is the team's, whose answers are not recorded here"""
 
     parameters: dict[str, Any] = {}
     fresh: bool = False
     over_cap: Literal["refuse", "sample"] = "refuse"
     role: Role = "owner"
+    on: Literal["duckdb", "snowflake"] = "duckdb"
 
 
 _PLAINLY = AskRequest()
@@ -213,21 +215,10 @@ class Asker:
         values = template.values(asked.parameters)
         key = question_key(template, values, asked.role)
         version = self._versions.of(template.reads)
-        bound = self._bound(template, values)
-        parts = [bound[each] for each in template.ask.names]
+        given = bound(template, values, self._clock.now())
+        parts = [given[each] for each in template.ask.names]
         id_ = query_id(key, parts if asked.over_cap == "refuse" else [*parts, "sample"], version.text)
-        return _Wanted(template, asked, values, bound, key, id_, version)
-
-    def _bound(self, template: Template, values: Mapping[str, JSON]) -> dict[str, JSON]:
-        """Everything that a statement of the template can name, times as ISO text."""
-        now = self._clock.now().replace(minute=0, second=0, microsecond=0, tzinfo=None)
-        back = template.hours_back
-        return {
-            **{name: msgspec.json.encode(value).decode() if isinstance(value, list) else value
-               for name, value in values.items()},
-            "now": now.isoformat(),
-            **({"since": (now - timedelta(hours=hours(back, values[back]))).isoformat()} if back else {}),
-        }  # fmt: skip
+        return _Wanted(template, asked, values, given, key, id_, version)
 
     def _same(self, wanted: _Wanted) -> Answered | None:
         """Recorded under the very id: nothing could differ."""
@@ -338,6 +329,31 @@ def answered(recorded: Recorded, *, is_recorded: bool, is_current: bool) -> Answ
         asked_at=str(cell(recorded.asked_at)), is_recorded=is_recorded, is_current=is_current,
         data_version=recorded.data_version, estimate=recorded.estimate, sample=recorded.sample, sql=recorded.sql_text,
         artifact_id=recorded.artifact_id,
+    )  # fmt: skip
+
+
+def bound(template: Template, values: Mapping[str, JSON], at: datetime) -> dict[str, JSON]:
+    """Everything that a statement of the template can name, times as ISO text. at: when it is asked, UTC"""
+    now = at.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    back = template.hours_back
+    return {
+        **{name: msgspec.json.encode(value).decode() if isinstance(value, list) else value
+           for name, value in values.items()},
+        "now": now.isoformat(),
+        **({"since": (now - timedelta(hours=hours(back, values[back]))).isoformat()} if back else {}),
+    }  # fmt: skip
+
+
+def unrecorded(
+    template: Template, values: dict[str, JSON], answer: Answer, began: datetime, version: DataVersion
+) -> Answered:
+    """An answer that nobody keeps: it has the first ROWS_INLINE_MAX rows alone."""
+    return Answered(
+        query_id=answer.query_id, link=TAG + answer.query_id, question=template.name, version=template.version,
+        parameters=values, columns=_columns(template, answer), rows=rows_json(answer.rows[:ROWS_INLINE_MAX]),
+        row_count=len(answer.rows), data_as_of=None if version.as_of is None else str(cell(version.as_of)),
+        asked_at=str(cell(began.replace(tzinfo=None))), is_recorded=False, is_current=True, data_version=version.text,
+        estimate=None, sample=None, sql=template.ask.text, artifact_id=None,
     )  # fmt: skip
 
 

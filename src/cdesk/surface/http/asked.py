@@ -14,12 +14,14 @@ ROWS_MAX = 10_000
 
 
 class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """bytes_max: what it may read, as it is estimated · over_cap: what to do when it would read more"""
+    """bytes_max: what it may read, as it is estimated · over_cap: what to do when it would read more
+    on: which warehouse answers; the team's, snowflake, has no estimates, so its answers are limited by rows and time alone"""
 
     sql: str
     rows_max: int = ROWS_MAX
     bytes_max: int = BYTES_MAX
     over_cap: Literal["refuse", "sample"] = "refuse"
+    on: Literal["duckdb", "snowflake"] = "duckdb"
 
 
 class EstimateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -59,7 +59,7 @@ def routes(app: App) -> list[Route]:
         return app.questions.show(request.path_params["name"])
 
     def asked(request: Request, body: bytes) -> Any:
-        return app.asker.ask(request.path_params["name"], _read(body, AskRequest))
+        return app.ask(request.path_params["name"], _read(body, AskRequest))
 
     def decided(state: State, request: Request, body: bytes) -> Any:
         given = _read(body, DecisionRequest)

@@ -31,6 +31,7 @@ from cdesk.capture.backfill import Progress
 from cdesk.capture.install import INGEST_ROUTES, ingest_token
 from cdesk.errors import CdeskError, OverCap, QueueError, QueueFull, UsageError
 from cdesk.query.adhoc import told_json
+from cdesk.query.cells import answer_json
 from cdesk.surface.http import (
     artifacts,
     context,
@@ -158,8 +159,18 @@ class Routes:
 
     async def sql(self, request: Request) -> Response:
         asked = _read(await _body(request), SqlRequest)
+        rows_max = max(1, min(asked.rows_max, sys.maxsize))
+        if asked.on == "snowflake":
+            answer = await run_in_threadpool(
+                self._app.team_answers.sql,
+                asked.sql,
+                rows_max=rows_max,
+                seconds_max=QUERY_SECONDS_MAX,
+                over_cap=asked.over_cap,
+            )
+            return _json(answer_json(answer))
         told = await run_in_threadpool(
-            self._app.adhoc.ask, asked.sql, rows_max=max(1, min(asked.rows_max, sys.maxsize)),
+            self._app.adhoc.ask, asked.sql, rows_max=rows_max,
             seconds_max=QUERY_SECONDS_MAX, bytes_max=asked.bytes_max, over_cap=asked.over_cap,
         )  # fmt: skip
         return _json(told_json(told))

@@ -125,4 +125,6 @@ def _one_select(sql: str) -> str:
         raise QueryRefused("only SELECT is allowed here.", "The warehouse is read-only for questions.")
     if any(table.name.startswith("@") or isinstance(table.this, exp.Var) for table in trees[0].find_all(exp.Table)):
         raise QueryRefused("questions read tables and views, not stages.")
+    if any("$" in call.name for call in trees[0].find_all(exp.Anonymous)):
+        raise QueryRefused("functions of the system are not allowed here.", "Some of them end what others do.")
     return sql.strip().rstrip(";")
