@@ -261,6 +261,8 @@ class App(Producer):
         self.claude_dirs = _dirs(settings, environment)
         self._follower: Follower | None = None
         self._is_closing = threading.Event()
+        self._connections: list[Callable[[], None]] = []
+        """What closes them, of the queue's other consumers."""
         self.trouble: dict[str, str | None] = {}
         """Why one of the queue's other consumers cannot go on, by its name."""
         self.listens_at: str | None = None
@@ -508,6 +510,7 @@ class App(Producer):
             self.home.queue, TEAM, self.dead, warehouse, rows_max=streaming.ROWS_MAX, bytes_max=streaming.BYTES_MAX,
             clock=self.clock,
         )  # fmt: skip
+        self._connections.append(warehouse.close)
         self._settle = warehouse.settle
         self.carried.bytes_sent = lambda: warehouse.bytes_sent
         return Uploader(reader, warehouse, self.dead, measured=lambda: self.meter.apart("ingest", "snowflake"))
@@ -550,6 +553,7 @@ class App(Producer):
         path = Path(wanted.token_file).expanduser() if wanted.token_file else self.home.invitation
         ca_file = Path(wanted.ca_file).expanduser() if wanted.ca_file else None
         collector = Collector(wanted.url or "", invitation(path), ca_file=ca_file, clock=self.clock)
+        self._connections.append(collector.close)
         return Uploader(self._collector_reader, collector, self.dead)
 
     @cached_property
@@ -695,6 +699,8 @@ class App(Producer):
         self.completeness.close()
         if "artifacts" in self.__dict__:
             self.artifacts.close()
+        for close in self._connections:
+            close()
         if "team_warehouse" in self.__dict__:
             self.team_warehouse.close()
         self.warehouse.close()

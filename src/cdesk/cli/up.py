@@ -56,6 +56,8 @@ def run(arguments: list[str]) -> int:
     client = connect(home)
     if client is not None and given.conformance_fixtures:
         raise CdeskError("the service runs already, without fixtures.", "Stop it first: `cdesk down`.")
+    if client is not None and given.role == "collector" and not _collects(client):
+        raise CdeskError("the service runs already, and not as a collector.", "Stop it first: `cdesk down`.")
     if client is not None:
         print(f"Already running (pid {client.record.pid}, http://127.0.0.1:{client.record.port}).")
         return 0
@@ -77,6 +79,10 @@ def _door(home: Home, given: argparse.Namespace) -> CollectorDoor:
         return CollectorDoor(msgspec.structs.replace(config.load(home).collector, **said))
     except ValueError as error:
         raise UsageError(f"{error}.") from None
+
+
+def _collects(client: Client) -> bool:
+    return bool((client.get("/v1/status").get("collector") or {}).get("listen"))
 
 
 def _passed_on(given: argparse.Namespace) -> list[str]:

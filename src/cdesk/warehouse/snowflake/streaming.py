@@ -209,7 +209,7 @@ def _sdk() -> Any:
         return import_module("snowflake.ingest.streaming")
     except ImportError:
         raise ConfigError(
-            "Snowflake's streaming SDK is not installed.", "Install it: pip install 'cdesk[snowflake]'."
+            "Snowflake's streaming SDK is not installed.", "Install it: pip install 'cdesk[streaming]'."
         ) from None
 
 
