@@ -6,7 +6,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -53,6 +53,7 @@ from cdesk.queue.refusals import Refusals
 from cdesk.upkeep.identity import IdentityDesk
 from cdesk.upload.carried import Carried
 from cdesk.upload.drift import Drift
+from cdesk.upload.follower import FollowingInspector
 from cdesk.upload.inspector import Inspector
 from cdesk.upload.uploader import CATCH_UP_LINES_MAX, RETRY_LINES_MIN, Uploader
 from cdesk.warehouse.warehouse import Merged
@@ -246,7 +247,7 @@ class App(Producer):
         self.reader = Reader(home.queue, CONSUMER, self.dead, clock=clock, retire=_retire(home, settings))
         self.recovered = survey(home.queue, self.reader.offsets)
         self.inspector = Inspector(
-            self.warehouse.drift, self.warehouse.merge, settings.drift, lambda: person(settings.person, home.path),
+            self.warehouse.drift, self._tell_drift, settings.drift, lambda: person(settings.person, home.path),
             words_kept=settings.consent.text == "keep", clock=clock,
         )  # fmt: skip
         self.drift = Drift(self.warehouse.drift, self.inspector, self.writer.append, clock)
@@ -479,24 +480,42 @@ class App(Producer):
             self._other_reader(TEAM),
             self.team_warehouse,
             self.dead,
+            self._following,
             measured=lambda: self.meter.apart("ingest", "snowflake"),
         )
+
+    def _check_team(self) -> None:
+        """Raises ConfigError where no account is given."""
+        if not self._snowflake().is_given:
+            raise ConfigError(
+                f"no Snowflake account is given in {self.home.settings}.",
+                "Name a connection in its section [snowflake], or set CDESK_SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE.",
+            )
 
     @property
     def team_answers(self) -> Team:
         """The same questions, asked of the team's warehouse. Raises ConfigError where no account is given."""
         from cdesk.query.team import Team
 
-        if not self._snowflake().is_given:
-            raise ConfigError(
-                f"no Snowflake account is given in {self.home.settings}.",
-                "Name a connection in its section [snowflake], or set CDESK_SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE.",
-            )
+        self._check_team()
         return Team(self.team_warehouse, self.questions, self.query_id, clock=self.clock)
+
+    def identity_of(self, warehouse: str) -> IdentityDesk:
+        """This machine's own, or the team's. Raises UsageError, and ConfigError where no account is given."""
+        if warehouse == "duckdb":
+            return self.identity
+        if warehouse != "snowflake":
+            raise UsageError(f"there is no warehouse {warehouse[:40]!r}.", "duckdb or snowflake")
+        self._check_team()
+        return IdentityDesk(self.team_warehouse.identities, clock=self.clock)
 
     def ask(self, name: str, asked: AskRequest) -> Answered:
         """A question, answered by the warehouse that it names. Raises what Asker.ask and Team.ask raise."""
         return self.team_answers.ask(name, asked) if asked.on == "snowflake" else self.asker.ask(name, asked)
+
+    @property
+    def _following(self) -> FollowingInspector:
+        return FollowingInspector(self.inspector, lambda: self.reader.offsets)
 
     def _streamed(self, wanted: SnowflakeSettings) -> Uploader:
         """By Snowpipe Streaming, in a channel of this home's own."""
@@ -513,7 +532,9 @@ class App(Producer):
         self._connections.append(warehouse.close)
         self._settle = warehouse.settle
         self.carried.bytes_sent = lambda: warehouse.bytes_sent
-        return Uploader(reader, warehouse, self.dead, measured=lambda: self.meter.apart("ingest", "snowflake"))
+        return Uploader(
+            reader, warehouse, self.dead, self._following, measured=lambda: self.meter.apart("ingest", "snowflake")
+        )
 
     @cached_property
     def costs(self) -> Costs:
@@ -767,6 +788,16 @@ class App(Producer):
             self.uploader.wake()
         except QueueError as error:
             observe.event("error", "incident_untold", task=incident.task, error=str(error))
+
+    def _tell_drift(self, told: Sequence[Activity]) -> None:
+        """At once here; the team hears of it by way of the queue. Raises WarehouseError."""
+        self.warehouse.merge(told)
+        if not self.settings.snowflake.load:
+            return
+        try:
+            self.gate.admit(told)
+        except QueueError as error:
+            observe.event("warning", "drift_untold", error=str(error))
 
     def _tell_asked(self, ran: Ran) -> None:
         """As an activity: so answers that can be traced are counted where all others are."""

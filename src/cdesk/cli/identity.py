@@ -29,16 +29,18 @@ taken back. Rows that come later follow them too.
   cdesk identity alias ada@old.example ada@example.org      she has a new address
   cdesk identity remove build-bot                           is not to be named any more
   cdesk identity correct ACTIVITY_ID ada@example.org        this one thing was hers
-  cdesk identity undo 3"""
+  cdesk identity undo 3
+  cdesk identity list --on snowflake                        what was said to the team's warehouse"""
 
 
 def run(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     if given.act == "list":
-        _list(_ask(lambda client: client.get("/v1/identity"), lambda app: app.identity.operations), given.json)
+        _list(_ask(lambda client: client.get(f"/v1/identity?on={given.on}"),
+                   lambda app: app.identity_of(given.on).operations), given.json)  # fmt: skip
     elif given.act == "show":
-        _show(_ask(lambda client: client.get(f"/v1/identity/{given.number}"),
-                   lambda app: app.identity.operation(given.number)), given.json)  # fmt: skip
+        _show(_ask(lambda client: client.get(f"/v1/identity/{given.number}?on={given.on}"),
+                   lambda app: app.identity_of(given.on).operation(given.number)), given.json)  # fmt: skip
     else:
         _outcome(_done(_request(given)), given)
     return 0
@@ -49,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     acts = parser.add_subparsers(dest="act", required=True, metavar="{list,show,link,alias,remove,correct,undo}")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print as JSON")
+    as_json.add_argument("--on", choices=("duckdb", "snowflake"), default="duckdb",
+                         help="this machine's own warehouse, or the team's (default: duckdb)")  # fmt: skip
     saying = argparse.ArgumentParser(add_help=False, parents=[as_json])
     saying.add_argument("--reason", metavar="TEXT", help="why, for the record")
     saying.add_argument("--dry-run", action="store_true", help="only count what would change")
@@ -83,7 +87,7 @@ def _time(text: str) -> datetime:
 
 def _request(given: argparse.Namespace) -> dict[str, Any]:
     """As `POST /v1/identity` takes it."""
-    asked: dict[str, Any] = {"by": _user(), "reason": given.reason, "dry_run": given.dry_run}
+    asked: dict[str, Any] = {"by": _user(), "reason": given.reason, "dry_run": given.dry_run, "on": given.on}
     if given.act == "undo":
         return {**asked, "undo": given.number}
     claim: dict[str, Any] = {"kind": given.act, "subject": given.subject}
@@ -131,7 +135,8 @@ def _here(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from cdesk.upkeep.identity import IdentityRequest
 
     with _app() as app:
-        return dict(msgspec.to_builtins(app.identity.act(msgspec.convert(request, IdentityRequest), tell)))
+        asked = msgspec.convert(request, IdentityRequest)
+        return dict(msgspec.to_builtins(app.identity_of(asked.on).act(asked, tell)))
 
 
 @contextmanager

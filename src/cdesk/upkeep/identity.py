@@ -11,7 +11,7 @@ from __future__ import annotations
 import getpass
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -45,6 +45,7 @@ class IdentityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     reason    why
     new       names that no row has yet are no mistake
     dry_run   only count
+    on        whose warehouse it is said to: this machine's own, or the team's
     """
 
     claim: Claim | None = None
@@ -53,6 +54,7 @@ class IdentityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     reason: str | None = None
     new: bool = False
     dry_run: bool = False
+    on: Literal["duckdb", "snowflake"] = "duckdb"
 
 
 class IdentityOutcome(msgspec.Struct, frozen=True):

@@ -136,6 +136,13 @@ class Inspector:
         with self._lock:
             return self._sort(batch)
 
+    def passing(self, batch: Sequence[A]) -> list[A]:
+        """Those that may go in as things stand; nothing is told, counted or set aside. Raises WarehouseError."""
+        with self._lock:
+            found = [self.contract.check(item.activity.activity, item.activity.feature_json) for item in batch]
+            barred = self._barred(batch, found)
+        return [item for item in batch if barred.get(id(item), LET_GO) == LET_GO]
+
     def flush(self) -> None:
         """Writes the counts that are not written yet. Raises WarehouseError: then they are kept."""
         with self._lock:

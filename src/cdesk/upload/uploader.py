@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cdesk.activity.codec import BadLine, decode_raw
+from cdesk.activity.contract import Contract
 from cdesk.activity.model import Activity, RawActivity
 from cdesk.errors import CdeskError, QueueError, WarehouseError, WarehouseUnready
 from cdesk.observe import Effort, unmeasured
 from cdesk.queue.dead_letter import DeadLetter, DeadLetters
 from cdesk.queue.reader import Delivery, Origin, Reader
-from cdesk.upload.inspector import Inspector
+from cdesk.upload.inspector import Inspection
 from cdesk.warehouse.warehouse import Merged
 
 BATCH_LINES_MAX = 5_000
@@ -89,6 +90,14 @@ class Destination(Protocol):
         ...
 
 
+class Inspecting(Protocol):
+    """Who looks at what does not surely keep the contract."""
+
+    @property
+    def contract(self) -> Contract: ...
+    def inspect(self, batch: Sequence[_Suspect]) -> Inspection[_Suspect]: ...
+
+
 class Uploader:
     """One consumer of the queue. `step` moves one batch; `run` moves batches until told to stop."""
 
@@ -97,7 +106,7 @@ class Uploader:
         reader: Reader,
         warehouse: Destination,
         dead: DeadLetters,
-        inspector: Inspector | None = None,
+        inspector: Inspecting | None = None,
         *,
         measured: Callable[[], AbstractContextManager[Effort]] = unmeasured,
     ) -> None:

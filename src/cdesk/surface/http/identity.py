@@ -3,6 +3,8 @@
 GET  /v1/identity         all of them
 GET  /v1/identity/{n}     one
 POST /v1/identity         one more, or the undoing of one: NDJSON, progress as it goes, then result or error
+
+`?on=snowflake`, and `on` in the body: those of the team's warehouse.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from starlette.routing import Route
 
 from cdesk.app import App
 from cdesk.errors import CdeskError, UsageError
-from cdesk.upkeep.identity import IdentityRequest
+from cdesk.upkeep.identity import IdentityDesk, IdentityRequest
 
 PATH = "/v1/identity"
 BODY_BYTES_MAX = 64 * 1024
@@ -39,18 +41,22 @@ class IdentityRoutes:
         self._app = app
 
     async def operations(self, request: Request) -> Response:
-        return _json(self._app.identity.operations)
+        desk = self._desk(request)
+        return _json(await run_in_threadpool(lambda: desk.operations))
 
     async def operation(self, request: Request) -> Response:
         number = request.path_params["number"]
         is_number = number.isascii() and number.isdigit() and len(number) < 10
-        return _json(self._app.identity.operation(int(number) if is_number else 0))
+        return _json(await run_in_threadpool(self._desk(request).operation, int(number) if is_number else 0))
 
     async def act(self, request: Request) -> Response:
         """A request that is refused is answered 400; what goes wrong later is the last line."""
         asked = await _asked(request)
-        await run_in_threadpool(self._app.identity.check, asked)
+        await run_in_threadpool(self._app.identity_of(asked.on).check, asked)
         return StreamingResponse(_lines(self._app, asked), media_type="application/x-ndjson")
+
+    def _desk(self, request: Request) -> IdentityDesk:
+        return self._app.identity_of(request.query_params.get("on", "duckdb"))
 
 
 def _lines(app: App, asked: IdentityRequest) -> Iterator[bytes]:
@@ -58,7 +64,7 @@ def _lines(app: App, asked: IdentityRequest) -> Iterator[bytes]:
 
     def work() -> None:
         try:
-            outcome = app.identity.act(
+            outcome = app.identity_of(asked.on).act(
                 asked, lambda done, total: told.put(_line({"progress": {"rows": done, "rows_total": total}}))
             )
             told.put(_line({"result": outcome}))

@@ -309,6 +309,9 @@ _COST = (
 _FACTS_ARE_TAKEN = (500, 503, 507)
 _FILE = {200: Body("A file of the page.", {HTML: WORDS}), 304: Body("The file is known by its ETag.", {})}
 _SHELL = {**_FILE, 503: Body("A source checkout without the built page.", {HTML: WORDS})}
+_ON = _query(
+    "on", {"enum": ["duckdb", "snowflake"], "default": "duckdb"}, "This machine's own warehouse, or the team's."
+)
 _IF_NONE_MATCH = (_header("If-None-Match", "The ETag of a file that is known already."),)
 
 
@@ -422,9 +425,10 @@ _OF_THE_SERVICE: tuple[Operation, ...] = (
                           *_IF_NONE_MATCH), errors=(400, *_READS)),
     Operation("GET", "/v1/identity", "Who did what: every operation, undone ones too.",
               {200: Body("In the order in which they were said.",
-                         {JSON: {"type": "array", "items": _of(IdentityOperation)}})}),
+                         {JSON: {"type": "array", "items": _of(IdentityOperation)}})},
+              parameters=(_ON,), errors=(400, *_READS)),
     Operation("GET", "/v1/identity/{number:path}", "One operation.",
-              {200: Body("It.", {JSON: _of(IdentityOperation)})}, errors=(400, 404,)),
+              {200: Body("It.", {JSON: _of(IdentityOperation)})}, parameters=(_ON,), errors=(400, 404, *_READS)),
     Operation("POST", "/v1/identity", "Says who did what, or takes it back; the same as `cdesk identity`.",
               {200: Body("Lines of IdentityLine: progress as it goes, then the result or an error.", {NDJSON: WORDS})},
               takes=Body("A claim, or the number of an operation to undo.", {JSON: _of(IdentityRequest)}),

@@ -22,10 +22,12 @@ from pathlib import Path
 import msgspec
 
 from cdesk.activity.model import Activity, RawActivity
+from cdesk.activity.resolution import IdentityOperation, Rules
 from cdesk.clock import Clock
 from cdesk.errors import WarehouseUnready
 from cdesk.warehouse.facts import Changed, Stored, joined, whole
 from cdesk.warehouse.snowflake import rows
+from cdesk.warehouse.snowflake.identity import operations
 from cdesk.warehouse.snowflake.sessions import Session
 from cdesk.warehouse.snowflake.trouble import connector_errors
 from cdesk.warehouse.warehouse import Merged
@@ -57,7 +59,8 @@ class Merger:
         stored, was_seq = self._stored(session, batch, told)
         changed, absorbed, merged = joined(told, stored)
         if changed or absorbed:
-            self._write(session, batch, changed, absorbed, was_seq)
+            said = operations(session, batch)
+            self._write(session, batch, changed, absorbed, was_seq, said)
         return merged
 
     def _stored(self, session: Session, batch: str, told: list[Activity]) -> tuple[dict[str, Stored], dict[str, int]]:
@@ -67,19 +70,23 @@ class Merger:
         return {one.row.activity_id: one for one, _ in known}, {one.row.activity_id: seq for one, seq in known}
 
     def _write(
-        self, session: Session, batch: str, changed: list[Changed], absorbed: list[str], was_seq: dict[str, int]
-    ) -> None:
+        self, session: Session, batch: str, changed: list[Changed], absorbed: list[str], was_seq: dict[str, int],
+        said: list[IdentityOperation],
+    ) -> None:  # fmt: skip
         seq = int(session.execute(_NEXT, query_id=batch).rows[0][0])
-        lines = rows.lines(changed, batch, seq, was_seq, self._clock.now())
+        rules = Rules(operation for operation in said if operation.stands)
+        lines = rows.lines(changed, batch, seq, was_seq, self._clock.now(), rules)
         session.execute(_PUT.format(batch=batch), query_id=batch, file=BytesIO(lines))
         try:
-            self._load(session, batch, len(changed), absorbed)
+            self._load(session, batch, len(changed), absorbed, said)
         finally:
             if not session.is_lost:
                 with suppress(connector_errors().Error):  # a file that stays is in nobody's way
                     session.execute(_REMOVE.format(batch=batch), query_id=batch)
 
-    def _load(self, session: Session, batch: str, rows_sent: int, absorbed: list[str]) -> None:
+    def _load(
+        self, session: Session, batch: str, rows_sent: int, absorbed: list[str], said: list[IdentityOperation]
+    ) -> None:
         with session.transaction(batch):
             if absorbed:
                 session.execute(self._absorb, [_array(absorbed)], query_id=batch)
@@ -90,6 +97,8 @@ class Merger:
                     f"another writer changed the same facts at the same moment ({written} of {rows_sent} rows).",
                     "Nothing is lost, it is tried again.",
                 )
+            if operations(session, batch) != said:
+                raise WarehouseUnready("somebody said who did what meanwhile.", "Nothing is lost, it is tried again.")
             session.execute(_CLEAR, [batch], query_id=batch)
 
 

@@ -7,6 +7,7 @@ USING (
         line:activity_id::VARCHAR AS activity_id,
         line:ts::TIMESTAMP_NTZ AS ts,
         line:customer::VARCHAR AS customer,
+        line:_told_customer::VARCHAR AS _told_customer,
         line:anonymous_customer_id::VARCHAR AS anonymous_customer_id,
         line:activity::VARCHAR AS activity,
         line:feature_json AS feature_json,
@@ -42,6 +43,7 @@ USING (
 WHEN MATCHED AND t._seq = s.was_seq THEN UPDATE SET
     ts = s.ts,
     customer = s.customer,
+    _told_customer = s._told_customer,
     anonymous_customer_id = s.anonymous_customer_id,
     activity = s.activity,
     feature_json = s.feature_json,
@@ -68,7 +70,7 @@ WHEN MATCHED AND t._seq = s.was_seq THEN UPDATE SET
     _cache_read_tokens = s._cache_read_tokens,
     _seq = s._seq
 WHEN NOT MATCHED AND s.was_seq IS NULL THEN INSERT (
-    activity_id, ts, customer, anonymous_customer_id, activity, feature_json, revenue_impact, link, _org_id, _session_id, _source, _schema_version, _ingested_at, _query_tag, _identity, _also_id, _also_id_2, _observations, _project_path, _model, _speed, _is_counted, _prompt_tokens, _completion_tokens, _cache_creation_5m_tokens, _cache_creation_1h_tokens, _cache_read_tokens, _seq, _first_seq
+    activity_id, ts, customer, _told_customer, anonymous_customer_id, activity, feature_json, revenue_impact, link, _org_id, _session_id, _source, _schema_version, _ingested_at, _query_tag, _identity, _also_id, _also_id_2, _observations, _project_path, _model, _speed, _is_counted, _prompt_tokens, _completion_tokens, _cache_creation_5m_tokens, _cache_creation_1h_tokens, _cache_read_tokens, _seq, _first_seq
 ) VALUES (
-    s.activity_id, s.ts, s.customer, s.anonymous_customer_id, s.activity, s.feature_json, s.revenue_impact, s.link, s._org_id, s._session_id, s._source, s._schema_version, s._ingested_at, s._query_tag, s._identity, s._also_id, s._also_id_2, s._observations, s._project_path, s._model, s._speed, s._is_counted, s._prompt_tokens, s._completion_tokens, s._cache_creation_5m_tokens, s._cache_creation_1h_tokens, s._cache_read_tokens, s._seq, s._first_seq
+    s.activity_id, s.ts, s.customer, s._told_customer, s.anonymous_customer_id, s.activity, s.feature_json, s.revenue_impact, s.link, s._org_id, s._session_id, s._source, s._schema_version, s._ingested_at, s._query_tag, s._identity, s._also_id, s._also_id_2, s._observations, s._project_path, s._model, s._speed, s._is_counted, s._prompt_tokens, s._completion_tokens, s._cache_creation_5m_tokens, s._cache_creation_1h_tokens, s._cache_read_tokens, s._seq, s._first_seq
 )

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from cdesk.activity.model import SCHEMA_VERSION, Activity, Columns
+from cdesk.activity.resolution import Rules
 from cdesk.warehouse.facts import Changed, Stored, packed
 from cdesk.warehouse.hot import hot
 
@@ -23,17 +24,28 @@ _observations = msgspec.json.Decoder(list[Activity])
 _COLUMNS = Columns.__struct_encode_fields__
 
 
-def lines(changed: Iterable[Changed], batch: str, seq: int, was_seq: dict[str, int], ingested_at: datetime) -> bytes:
-    """NDJSON. was_seq: `_seq` of the stored rows by activity_id."""
-    return b"".join(_encode(_line(one, batch, seq, was_seq, ingested_at)) + b"\n" for one in changed)
+def lines(
+    changed: Iterable[Changed], batch: str, seq: int, was_seq: dict[str, int], ingested_at: datetime, rules: Rules
+) -> bytes:
+    """NDJSON. was_seq: `_seq` of the stored rows by activity_id · rules: under whom rows are to be shown"""
+    return b"".join(_encode(_line(one, batch, seq, was_seq, ingested_at, rules)) + b"\n" for one in changed)
 
 
-def _line(one: Changed, batch: str, seq: int, was_seq: dict[str, int], ingested_at: datetime) -> dict[str, Any]:
+def _line(
+    one: Changed, batch: str, seq: int, was_seq: dict[str, int], ingested_at: datetime, rules: Rules
+) -> dict[str, Any]:
     more = {
         "batch": batch, "was_seq": was_seq.get(one.activity.activity_id), "_ingested_at": time_text(ingested_at),
         "_seq": seq, "_first_seq": one.stored.first_seq if one.stored else seq,
     }  # fmt: skip
-    return row(one) | {name: value for name, value in more.items() if value is not None}
+    line = row(one) | {name: value for name, value in more.items() if value is not None}
+    return line | _shown(one.activity, rules) if rules else line
+
+
+def _shown(activity: Activity, rules: Rules) -> dict[str, Any]:
+    """The customer to show, with the one it was told with where that is another."""
+    shown = rules.shown(activity)
+    return {} if shown == activity.customer else {"customer": shown, "_told_customer": activity.customer}
 
 
 def row(one: Changed) -> dict[str, Any]:

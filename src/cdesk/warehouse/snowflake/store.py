@@ -16,6 +16,7 @@ from cdesk.activity.model import Activity, RawActivity
 from cdesk.clock import SYSTEM_CLOCK, Clock
 from cdesk.config import SnowflakeSettings
 from cdesk.errors import QueryRefused
+from cdesk.warehouse.snowflake.identity import SnowflakeIdentities
 from cdesk.warehouse.snowflake.merge import Merger
 from cdesk.warehouse.snowflake.sessions import Result, Session, Sessions
 from cdesk.warehouse.snowflake.trouble import answered, connector_errors, is_lost, translated
@@ -42,6 +43,7 @@ class SnowflakeWarehouse:
         self._new_query_id = new_query_id or self._made_up
         self._writing = threading.Lock()
         self._merger = Merger(clock, self._new_query_id)
+        self.identities = SnowflakeIdentities(self._sessions.take, self._new_query_id)
 
     def merge(self, activities: Sequence[Activity | RawActivity]) -> Merged:
         """A session that was lost has taken its transaction with it; the batch is told again by whoever holds it."""
