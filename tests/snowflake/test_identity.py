@@ -20,8 +20,7 @@ from cdesk.config import Home, Settings
 from cdesk.errors import ConfigError, UsageError, WarehouseUnready
 from cdesk.upkeep.identity import IdentityDesk, IdentityRequest
 from cdesk.warehouse.duckdb.store import DuckDBWarehouse
-from cdesk.warehouse.snowflake import merge
-from cdesk.warehouse.snowflake.identity import SnowflakeIdentities
+from cdesk.warehouse.snowflake.identity import SnowflakeIdentities, operations
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -89,16 +88,16 @@ def test_a_batch_while_somebody_says_something_is_made_anew(account: Account, mo
     """It was joined by rules that no longer hold: nothing of it is written, and told again it follows the new ones."""
     one = fact(customer=f"ann-{fact().activity_id[:8]}")
     desk = IdentityDesk(account.warehouse.identities)
-    read, said = merge.operations, iter([True])
+    said = iter([True])
 
     def then_somebody_speaks(session: Any, query_id: str) -> Any:
-        found = read(session, query_id)
+        found = operations(session, query_id)
         if next(said, False):
             claim = Claim(kind="alias", subject=one.customer, customer=f"{one.customer}@new")
             desk.act(IdentityRequest(claim=claim, new=True))
         return found
 
-    monkeypatch.setattr(merge, "operations", then_somebody_speaks)
+    monkeypatch.setattr("cdesk.warehouse.snowflake.merge.operations", then_somebody_speaks)
     try:
         with pytest.raises(WarehouseUnready, match="somebody said who did what meanwhile"):
             account.warehouse.merge([one])
