@@ -27,9 +27,9 @@ from cdesk.warehouse.snowflake.sessions import Result, Session, Sessions
 from cdesk.warehouse.snowflake.store import SnowflakeWarehouse
 from cdesk.warehouse.snowflake.trouble import connector_errors
 
-STRIDE = int(os.environ.get("CDESK_SWAP_STRIDE", "19"))
+STRIDE = int(os.environ.get("CDESK_SWAP_STRIDE", "61"))
 """Every how many statements one is made to fail; 1 takes minutes."""
-FEW = ("account/01_database.sql", "01_tables.sql", "platform/10_landing.sql")
+FEW = ("account/01_database.sql", "01_tables.sql", "06_identity_tables.sql", "platform/10_landing.sql")
 EXTRA = (
     Extra(
         "tasks/count",
