@@ -43,7 +43,7 @@ ANSWERS: dict[str, Any] = {
                 "is_current": True, "watermark": None},
     "/v1/datasets": {"columns": ["a"], "rows": [[n] for n in range(2_000)], "query_id": "q_2", "sql": "", "values": []},
     "/v1/queries": {"ticket": "tk_1_a", "state": "queued", "progress": None, "error": None, "artifact_id": None,
-                    "expires_at": "2026-11-29T12:00:00Z"},
+                    "expires_at": "2026-11-29T12:00:00Z", "estimate": {"bytes": 12_000_000, "rows": 100}, "sample": None},
     "/v1/explain": {"citation": "atom:1", "is_a": "insight", "said": {"subject": "x"}, "comes_from": ["cdesk:q_1"]},
 }  # fmt: skip
 
@@ -272,7 +272,7 @@ def test_the_rest_answer_by_their_schemas() -> None:
     assert held.asked[-1][1] == {"definition": "primary all a show ts", "bounds": "default"}
     assert _checked("explain", called(held, "explain", citation="atom:1"))["comes_from"] == ["cdesk:q_1"]
     assert _checked("submit_query", called(held, "submit_query", sql="SELECT 1"))["ticket"] == "tk_1_a"
-    assert held.asked[-1] == ("/v1/queries", {"sql": "SELECT 1", "title": "", "role": "agent"})
+    assert held.asked[-1] == ("/v1/queries", {"sql": "SELECT 1", "title": "", "role": "agent", "over_cap": "refuse"})
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def test_the_same_holds_with_connector_5(account: Account) -> None:
     ran = subprocess.run(
         [PYTHON_5, "-m", "pytest", "-x", "-rs", __file__, "-k", LANE],
         cwd=ROOT,
-        env={**os.environ, "CDESK_TEST_EMULATOR": json.dumps(joined)},
+        env={**os.environ, "CDESK_TEST_EMULATOR": json.dumps(joined), "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         timeout=LANE_SECONDS,
