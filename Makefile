@@ -13,7 +13,7 @@ down: $(VENV)/.installed
 	$(BIN)/cdesk down
 
 test: $(VENV)/.installed-dev $(VENV)/emulator/.installed $(VENV)/connector5/.installed $(VENV)/snow/.installed
-	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
+	CLAUDE_BIN="$${CLAUDE_BIN:-$(CLAUDE)}" $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -50,7 +50,7 @@ bench-queue: $(VENV)/.installed-dev
 
 chaos: $(VENV)/.installed-dev $(VENV)/emulator/.installed
 	CDESK_KILLS=200 CDESK_SERVICE_KILLS=20 CDESK_STARTS_AT_ONCE=10 CDESK_INJECTION_REACH=6 CDESK_FULL_DISKS=3 \
-	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 CDESK_EXAMPLES=10 CDESK_CUTS=all CDESK_SWAP_STRIDE=7 CDESK_STREAMED_ROWS=100000 CDESK_STREAM_KILLS=20 \
+	CDESK_CLOCK_STEPS=400 CDESK_TEARS=60 CDESK_EXAMPLES=10 CDESK_CUTS=all CDESK_SCHEMACHANGE=1 CDESK_SWAP_STRIDE=7 CDESK_STREAMED_ROWS=100000 CDESK_STREAM_KILLS=20 \
 	$(BIN)/python -m pytest tests/chaos tests/refresh tests/query/test_rows.py tests/snowflake/test_bad_days.py \
 	  tests/snowflake/test_streaming.py tests/snowflake/test_blue_green.py tests/snowflake/test_files.py -s -rs
 

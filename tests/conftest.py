@@ -14,16 +14,6 @@ settings.register_profile("cdesk", deadline=None)
 settings.load_profile("cdesk")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """By --dist loadgroup a file stays with one worker, and so do all tests of the deployed account in Snowflake's emulator:
-    to deploy it costs more than most of them."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "account" if "account" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def deployed() -> Callable[[Path], Path]:
     return blank.put
