@@ -223,6 +223,7 @@ def test_sessions_that_ended_are_opened_anew(rooms: Rooms, account: Account) -> 
         rooms.uploader.step()
     rooms.uploader.drain()
     assert len(stream(rooms.warehouse, ids)) == 1
+    account.warehouse.count()  # its sessions are forgotten, too: the next test finds new ones
 
 
 def test_every_statement_bears_its_tag_and_its_time_limit(account: Account) -> None:
@@ -302,6 +303,7 @@ def test_a_token_that_expired_is_read_anew(account: Account, tmp_path: Path) -> 
     account.emulator.post("/_emu/forget")
     token.write_text("fresh 2\n")
     assert rooms.warehouse.count() >= 2
+    account.warehouse.count()  # its sessions are forgotten, too
     rooms.writer.close()
     rooms.warehouse.close()
 
