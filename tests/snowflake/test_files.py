@@ -80,7 +80,9 @@ def test_snow_runs_them(folder: tuple[Path, SnowflakeSettings], emulator: Emulat
 
 
 @needs_tools
-@pytest.mark.skipif(not os.environ.get("CDESK_SCHEMACHANGE"), reason="`make chaos` runs it: the same statements as by `snow`")
+@pytest.mark.skipif(
+    not os.environ.get("CDESK_SCHEMACHANGE"), reason="`make chaos` runs it: the same statements as by `snow`"
+)
 def test_schemachange_runs_them_and_a_second_time_none(
     folder: tuple[Path, SnowflakeSettings], emulator: Emulator, tmp_path: Path
 ) -> None:
