@@ -659,6 +659,7 @@ class App(Producer):
         self.warehouse.open_for_writing()
         self.watch.look()
         self._thread("watch", self.watch.run)
+        wanted = self._announced()
         self._thread("upload", lambda: self.uploader.run(_tell_warehouse_error, self._after_step))
         self._thread("identity", self._settle_identity)
         self._thread("spool", self._follow_spool)
@@ -666,14 +667,23 @@ class App(Producer):
         _ = self.tickets  # before two requests open them at once
         if self.home.artifacts.exists():
             self._thread("artifacts", self.sweep_artifacts)
+        for consumer, carry in wanted:
+            self._thread(consumer, carry)
+
+    def _announced(self) -> list[tuple[str, Callable[[], None]]]:
+        """The queue's other consumers, on record before a segment can go: what they cannot take yet stays for them."""
+        wanted: list[tuple[str, Callable[[], None]]] = []
         for consumer, is_wanted, carry in (
             (TEAM, self.settings.snowflake.load, self._carry_to_team),
             (COLLECTOR, self.settings.collector.url is not None, self._carry_to_collector),
         ):
+            reader = self._other_reader(consumer)
             if is_wanted:
-                self._thread(consumer, carry)
+                reader.announce()
+                wanted.append((consumer, carry))
             else:
-                self._other_reader(consumer).withdraw()
+                reader.withdraw()
+        return wanted
 
     @property
     def killed(self) -> Owner | None:

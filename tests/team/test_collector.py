@@ -85,6 +85,18 @@ def test_the_queue_holds_what_nobody_takes(tmp_path: Path) -> None:
             assert team.customers() == [(ADA, None, 10)]
 
 
+def test_what_cannot_go_yet_stays_from_the_start(tmp_path: Path) -> None:
+    """The invitation cannot be read: the laptop's own warehouse has everything, and its segments stay all the same."""
+    with laptop(tmp_path / "ada", "http://127.0.0.1:1", "no invitation") as sender:
+        sender.intake.take(facts(10))
+        sender.start()
+        sender.uploader.drain()
+        sender.writer.rotate()
+        sender.uploader.drain()
+        assert sender.warehouse.count() == 10
+        assert sender.forward_depth().events == 10  # type: ignore[union-attr]
+
+
 def test_a_collector_that_starts_anew_knows_its_laptops(tmp_path: Path) -> None:
     """The session it does not know any more is made anew, unnoticed."""
     settings = CollectorSettings(listen=f"127.0.0.1:{free_port()}")

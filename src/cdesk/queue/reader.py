@@ -88,9 +88,7 @@ class Reader:
             return self._next(bytes_max, lines_max, after)
 
     def _next(self, bytes_max: int, lines_max: int, after: Delivery | None) -> Delivery:
-        if not self._is_announced:
-            self._offsets.announce()
-            self._is_announced = True
+        self._announce()
         at = {**self._at, **after.offsets} if after is not None else self._at
         lines: list[bytes] = []
         names: list[str] = []
@@ -144,6 +142,16 @@ class Reader:
             if at != self._at:
                 self._offsets.save(at)
                 self._at = at
+
+    def announce(self) -> None:
+        """From now on, what this consumer has not read stays, also before it reads for the first time. Raises QueueError."""
+        with translated("take note of who reads"):
+            self._announce()
+
+    def _announce(self) -> None:
+        if not self._is_announced:
+            self._offsets.announce()
+            self._is_announced = True
 
     def withdraw(self) -> None:
         """This consumer is no more: nothing has to stay for it, and it would begin anew."""

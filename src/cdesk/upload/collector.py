@@ -128,7 +128,7 @@ class Collector:
         if status < 300:
             return
         why = _why(content) or f"it answered {status}."
-        if status in (400, 413, 422):
+        if status in (413, 422):
             raise WarehouseError(f"the collector does not take it: {why}")
         self._session = ""
         raise ServiceError(f"the collector refuses: {why}", "" if why.count(".") > 1 else "It is tried again.")
